@@ -1,0 +1,249 @@
+"""Everything that can be set, as frozen dataclasses that travel to and from JSON.
+
+The defaults are the paper's protocol (Section 4.1), so ``STFTConfig()``, ``ModelConfig()`` and
+``TrainingConfig()`` read as a description of the paper's standard VAE with m = 32.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import pooch
+
+SAMPLE_RATE = 16_000  # Hz; every waveform in the package is at this rate
+
+MODELS = ("vae", "vsc", "sdm-vae")
+DICTIONARIES = ("identity", "dct")
+
+Config = TypeVar("Config")
+
+
+def _require(condition: bool, config: Any, name: str, wanted: str) -> None:
+    if not condition:
+        value = getattr(config, name)
+        raise ValueError(f"{type(config).__name__}: {name} must be {wanted}, not {value!r}")
+
+
+@dataclass(frozen=True)
+class STFTConfig:
+    """Short-time Fourier transform: 64 ms sine window, 75 % overlap, no zero padding.
+
+    Derived in the chapter *Turn speech into spectra*.
+    """
+
+    window_length: int = 1024  # samples
+    hop_length: int = 256  # samples
+
+    def __post_init__(self) -> None:
+        _require(self.window_length >= 2, self, "window_length", "at least 2 samples")
+        _require(self.window_length % 2 == 0, self, "window_length", "an even number of samples")
+        _require(
+            0 < self.hop_length <= self.window_length // 2,
+            self,
+            "hop_length",
+            "between 1 and half a window, or the inverse transform is not exact",
+        )
+
+    @property
+    def n_bins(self) -> int:
+        """Number of non-negative frequencies, F in the book.
+
+        >>> STFTConfig().n_bins
+        513
+        """
+        return self.window_length // 2 + 1
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """One row of Table 1: which model, and its sizes.
+
+    ``dictionary``, ``k`` and ``constant_atom`` speak to the SDM-VAE alone; ``alpha`` and
+    ``pseudo_inputs`` to variational sparse coding (VSC) alone.
+
+    >>> ModelConfig(model="sdm-vae", m=32, dictionary="dct", k=64).code_size
+    64
+    """
+
+    model: str = "vae"
+    m: int = 32  # dimension of the latent code z
+    dictionary: str = "identity"
+    k: int | None = None  # number of atoms; None is k = m
+    constant_atom: bool = True  # keep the DCT's constant atom (the paper's equation drops it)
+    alpha: float = 0.5  # prior probability that a VSC coefficient is active
+    pseudo_inputs: int = 0  # 0 is VSC's fixed prior
+    hidden: int = 128  # width of the one hidden layer of encoder and decoder
+    n_bins: int = 513
+
+    def __post_init__(self) -> None:
+        _require(self.model in MODELS, self, "model", f"one of {', '.join(MODELS)}")
+        _require(
+            self.dictionary in DICTIONARIES, self, "dictionary", f"one of {', '.join(DICTIONARIES)}"
+        )
+        for name in ("m", "hidden", "n_bins"):
+            _require(getattr(self, name) >= 1, self, name, "at least 1")
+        _require(self.k is None or self.k >= 1, self, "k", "at least 1, or None for k = m")
+        _require(
+            self.dictionary != "identity" or self.k in (None, self.m),
+            self,
+            "k",
+            f"None or m = {self.m} with the identity dictionary",
+        )
+        _require(0.0 < self.alpha < 1.0, self, "alpha", "strictly between 0 and 1")
+        _require(self.pseudo_inputs >= 0, self, "pseudo_inputs", "0 (fixed prior) or more")
+
+    @property
+    def code_size(self) -> int:
+        """Number of coefficients the encoder infers: k for the SDM-VAE, m otherwise."""
+        return (self.k or self.m) if self.model == "sdm-vae" else self.m
+
+    @property
+    def label(self) -> str:
+        """The row as a page writes it.
+
+        >>> ModelConfig(model="vsc", m=64, alpha=0.05).label
+        'VSC, α = 0.05, m = 64'
+        """
+        if self.model == "vae":
+            return f"VAE, m = {self.m}"
+        if self.model == "vsc":
+            inputs = f", {self.pseudo_inputs} pseudo-inputs" if self.pseudo_inputs else ""
+            return f"VSC, α = {self.alpha:g}{inputs}, m = {self.m}"
+        atoms = "I" if self.dictionary == "identity" else f"DCT (k = {self.code_size})"
+        return f"SDM-VAE, D = {atoms}, m = {self.m}"
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Optimiser and stopping rule (paper, Section 4.1.3)."""
+
+    learning_rate: float = 1e-4  # of Adam
+    batch_size: int = 128  # frames
+    max_epochs: int = 500
+    patience: int = 20  # epochs without a better validation loss before stopping
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _require(
+            math.isfinite(self.learning_rate) and self.learning_rate > 0,
+            self,
+            "learning_rate",
+            "finite and positive",
+        )
+        for name in ("batch_size", "max_epochs", "patience"):
+            _require(getattr(self, name) >= 1, self, name, "at least 1")
+        _require(0 <= self.seed < 2**32, self, "seed", "between 0 and 2**32 - 1")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How much speech and how much training: see `get_preset`."""
+
+    name: str
+    minutes: float | None  # of speech in the three parts together; None is the whole corpus
+    training: TrainingConfig
+
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        Preset("smoke", 2.0, TrainingConfig(learning_rate=1e-3, max_epochs=3)),
+        Preset("laptop", 15.0, TrainingConfig(learning_rate=1e-3, max_epochs=60)),
+        Preset("paper", None, TrainingConfig()),
+    )
+}
+
+
+def get_preset(name: str | None = None) -> Preset:
+    """The preset called ``name``.
+
+    ``smoke`` shows that everything runs (seconds), ``laptop`` is what the rendered book shows
+    (minutes on two cores, at ten times the paper's learning rate) and ``paper`` is the paper's
+    protocol on the whole corpus. None is the environment variable ``SDMVAE_PRESET``, else
+    ``laptop``.
+
+    Raises:
+        ValueError: for an unknown name.
+
+    >>> get_preset("paper").training.patience
+    20
+    """
+    name = name or os.environ.get("SDMVAE_PRESET") or "laptop"
+    if name not in PRESETS:
+        raise ValueError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def cache_folder() -> Path:
+    """Where downloads and frames are kept: ``SDMVAE_CACHE``, else the system's cache folder."""
+    return Path(os.environ.get("SDMVAE_CACHE") or pooch.os_cache("sdmvae_lite"))
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """A configuration as plain JSON types.
+
+    >>> to_dict(STFTConfig())
+    {'window_length': 1024, 'hop_length': 256}
+    """
+    return dataclasses.asdict(config)
+
+
+def from_dict(kind: type[Config], values: Mapping[str, Any]) -> Config:
+    """The configuration of type ``kind`` that ``values`` describes; absent keys take defaults.
+
+    Raises:
+        ValueError: naming the key, when it is unknown, of another type or out of range.
+
+    >>> from_dict(STFTConfig, {"hop_length": 128}).hop_length
+    128
+    """
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{kind.__name__}: expected a JSON object, not {type(values).__name__}")
+    hints = get_type_hints(kind)
+    for key, value in values.items():
+        if key not in hints:
+            raise ValueError(f"{kind.__name__}: unknown key {key!r}; known are {', '.join(hints)}")
+        if not _is_a(value, hints[key]):
+            wanted = getattr(hints[key], "__name__", str(hints[key]))
+            raise ValueError(
+                f"{kind.__name__}: {key!r} must be {wanted}, not {type(value).__name__} {value!r}"
+            )
+    return kind(
+        **{
+            key: from_dict(hints[key], value) if dataclasses.is_dataclass(hints[key]) else value
+            for key, value in values.items()
+        }
+    )
+
+
+def to_json(config: Any) -> str:
+    """A configuration as JSON text; `from_json` reads it back."""
+    return json.dumps(to_dict(config), indent=2)
+
+
+def from_json(kind: type[Config], text: str) -> Config:
+    """The configuration of type ``kind`` in JSON ``text``; raises as `from_dict` does.
+
+    >>> from_json(STFTConfig, to_json(STFTConfig())) == STFTConfig()
+    True
+    """
+    return from_dict(kind, json.loads(text))
+
+
+def _is_a(value: Any, hint: Any) -> bool:
+    """Whether a JSON value fits a field's type; bool is no number, an int is a float."""
+    kinds = getattr(hint, "__args__", None) or (hint,)
+    if isinstance(value, bool):
+        return bool in kinds
+    if isinstance(value, int) and float in kinds:
+        return True
+    return any(
+        isinstance(value, dict if dataclasses.is_dataclass(kind) else kind) for kind in kinds
+    )

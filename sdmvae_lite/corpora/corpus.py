@@ -1,0 +1,220 @@
+"""What a corpus is: utterances in three parts that share no speaker, and how much of it to keep."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain, zip_longest
+from typing import Protocol
+
+import numpy as np
+from tqdm.auto import tqdm
+
+PARTS = ("train", "validation", "test")
+SHARES = {"train": 39, "validation": 8, "test": 9}  # the paper's speakers (Section 4.1)
+
+_MAX_LISTED = 10  # faults spelt out in one error
+_QUIET_SECONDS = 2  # a check shorter than this shows no progress bar
+
+
+class CorpusError(ValueError):
+    """A corpus that cannot be used as it is; the message names the file or folder."""
+
+
+class Source(Protocol):
+    """Where the sound of an utterance comes from. Picklable, and light until it is read."""
+
+    @property
+    def seconds(self) -> float:
+        """Its length, or an estimate where that would need its sound."""
+
+    def check(self) -> None:
+        """Raise `CorpusError`, naming the source, if it cannot be used."""
+
+    def read(self) -> np.ndarray:
+        """float32 (n_samples,) at 16 kHz in [-1, 1]."""
+
+    def fingerprint(self) -> str:
+        """A digest of what the sound is made from."""
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One sentence of one speaker."""
+
+    speaker: str
+    name: str
+    source: Source
+
+    @property
+    def id(self) -> str:
+        """``speaker/name``, unique in a corpus."""
+        return f"{self.speaker}/{self.name}"
+
+    def waveform(self) -> np.ndarray:
+        """float32 (n_samples,): mono, 16 kHz, finite, within [-1, 1], at the level it came with.
+
+        Met in the chapter *Turn speech into spectra*.
+
+        Raises:
+            CorpusError: naming the file, if it has become unusable since the corpus was loaded.
+        """
+        return self.source.read()
+
+
+@dataclass(frozen=True, repr=False)
+class Corpus:
+    """Utterances of speakers of whom none is in two parts.
+
+    Each part goes round its speakers: the first utterance of every one, then the second. A
+    smaller corpus (``minutes``) is the beginning of a larger one.
+    """
+
+    name: str
+    train: tuple[Utterance, ...]
+    validation: tuple[Utterance, ...]
+    test: tuple[Utterance, ...]
+    skipped: tuple[tuple[str, str], ...] = ()  # (what was left out, why)
+    credit: str = ""  # who speaks, and under which licence: one line for a page
+
+    def __post_init__(self) -> None:
+        require_disjoint({part: self.speakers(part) for part in PARTS})
+
+    @property
+    def parts(self) -> dict[str, tuple[Utterance, ...]]:
+        """The three parts by name."""
+        return {part: getattr(self, part) for part in PARTS}
+
+    def speakers(self, part: str) -> tuple[str, ...]:
+        """The speakers of a part, in the order of their first utterance."""
+        return tuple(dict.fromkeys(utterance.speaker for utterance in self.parts[part]))
+
+    def minutes(self, part: str) -> float:
+        """Length of a part; an estimate where speech is synthesised on demand."""
+        return sum(utterance.source.seconds for utterance in self.parts[part]) / 60
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256, in hexadecimal, of who says what in which part.
+
+        It covers the content of every utterance (the bytes of a file; for synthetic speech all
+        that determines it), not the place where it is kept.
+        """
+        lines = (
+            f"{part}\t{utterance.id}\t{utterance.source.fingerprint()}\n"
+            for part, utterances in self.parts.items()
+            for utterance in utterances
+        )
+        return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+
+    def __repr__(self) -> str:
+        speakers = " + ".join(str(len(self.speakers(part))) for part in PARTS)
+        utterances = " + ".join(str(len(utterances)) for utterances in self.parts.values())
+        return f"<Corpus {self.name!r}: {speakers} speakers, {utterances} utterances>"
+
+    def __str__(self) -> str:
+        rows = [
+            f"  {part:<10} {len(self.speakers(part)):>3} speakers, {len(utterances):>5} "
+            f"utterances, {self.minutes(part):6.1f} minutes"
+            for part, utterances in self.parts.items()
+        ]
+        left_out = [f"  left out: {len(self.skipped)}, see skipped"] if self.skipped else []
+        return "\n".join([f"{self.name}: {self.credit}", *rows, *left_out])
+
+
+def select(
+    parts: Mapping[str, Sequence[Utterance]], minutes: float | None, on_error: str
+) -> tuple[dict[str, tuple[Utterance, ...]], list[tuple[str, str]]]:
+    """Check utterances and keep about ``minutes`` of them, shared 39:8:9 between the parts.
+
+    A part is gone through round its speakers until its share is full. Only what is reached is
+    checked.
+
+    Returns:
+        the utterances kept, by part, and what was left out, with the reason.
+
+    Raises:
+        CorpusError: listing the faulty utterances unless ``on_error`` is ``skip``, or naming a
+            part of which nothing is left.
+    """
+    kept, faults = {}, []
+    n_utterances = sum(map(len, parts.values()))
+    with tqdm(
+        total=n_utterances, desc="checking the corpus", leave=False, delay=_QUIET_SECONDS
+    ) as bar:
+        for part, utterances in parts.items():
+            share = math.inf if minutes is None else 60 * minutes * SHARES[part] / 56
+            kept[part], unusable = _take(utterances, share, bar)
+            faults += unusable
+    raise_or_list(faults, on_error)
+    for part, utterances in kept.items():
+        if not utterances:
+            raise CorpusError(f"no usable utterance is left in the {part} part: {_listed(faults)}")
+    return kept, faults
+
+
+def _take(
+    utterances: Iterable[Utterance], seconds: float, bar: tqdm
+) -> tuple[tuple[Utterance, ...], list[tuple[str, str]]]:
+    """Sound utterances, round the speakers, until they last ``seconds``; and the others."""
+    kept, faults, total = [], [], 0.0
+    for utterance in round_speakers(utterances):
+        if total >= seconds:
+            break
+        try:
+            utterance.source.check()
+        except CorpusError as error:
+            faults.append((utterance.id, str(error)))
+        else:
+            kept.append(utterance)
+            total += utterance.source.seconds
+        bar.update()
+    return tuple(kept), faults
+
+
+def round_speakers(utterances: Iterable[Utterance]) -> Iterator[Utterance]:
+    """The first utterance of every speaker, then the second, and so on."""
+    by_speaker: dict[str, list[Utterance]] = {}
+    for utterance in utterances:
+        by_speaker.setdefault(utterance.speaker, []).append(utterance)
+    rounds = chain.from_iterable(zip_longest(*by_speaker.values()))
+    return (utterance for utterance in rounds if utterance is not None)
+
+
+def require_disjoint(speakers: Mapping[str, Iterable[str]]) -> None:
+    """Check that nobody is in two parts.
+
+    Raises:
+        CorpusError: naming the speaker and the parts.
+
+    >>> require_disjoint({"train": ["01M", "02M"], "test": ["02M"]})
+    Traceback (most recent call last):
+        ...
+    sdmvae_lite.corpora.corpus.CorpusError: speaker '02M' is in train and in test: ...
+    """
+    part_of: dict[str, str] = {}
+    for part, names in speakers.items():
+        for name in names:
+            if part_of.setdefault(name, part) != part:
+                raise CorpusError(
+                    f"speaker {name!r} is in {part_of[name]} and in {part}: a model tested on "
+                    "a voice it was trained on scores too well, so keep each in one part"
+                )
+
+
+def raise_or_list(faults: Sequence[tuple[str, str]], on_error: str) -> None:
+    """Stop at faults unless they may be skipped."""
+    if faults and on_error != "skip":
+        raise CorpusError(
+            f"the corpus has {len(faults)} fault(s): {_listed(faults)}\n"
+            'Mend or remove them, or load it with on_error="skip" to go on without them.'
+        )
+
+
+def _listed(faults: Sequence[tuple[str, str]]) -> str:
+    more = len(faults) - _MAX_LISTED
+    lines = [f"\n  {reason}" for _, reason in faults[:_MAX_LISTED]]
+    return "".join(lines) + (f"\n  and {more} more" if more > 0 else "")

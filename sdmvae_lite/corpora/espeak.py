@@ -1,0 +1,233 @@
+"""espeak-ng, driven in memory through its shared library.
+
+`speak` is a pure function: what it returns depends on its arguments alone. The library itself is
+not like that. From one utterance to the next it keeps the phase of its pitch flutter, the count
+of glottal cycles, the state of its gain control and of its noise, and offers no way to set them.
+So each utterance is spoken by a freshly loaded library, unloaded afterwards, which costs about
+3 ms; that it is fresh is checked, not hoped for.
+
+The library and its data come with the package ``espeakng-loader``. espeak-ng is GPLv3; it is
+loaded at run time, never linked or copied. The constants are those of its ``speak_lib.h``.
+"""
+
+from __future__ import annotations
+
+import _ctypes
+import ctypes
+import shutil
+import tempfile
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+_SYNCHRONOUS = 2  # espeak_AUDIO_OUTPUT: return when the synthesis is complete
+_BUFFER_MS = 200  # of sound handed over at a time
+_PHONEMES_IN_IPA = 0x1 | 0x2  # give phoneme events, and their symbols in IPA
+_DONT_EXIT = 0x8000  # report missing data to the caller rather than end the process
+_RATE, _VOLUME, _PITCH = 1, 2, 3  # espeak_PARAMETER
+_LIST_END, _PHONEME = 0, 7  # espeak_EVENT_TYPE
+_UTF8 = 1
+_STRESS = "ˈˌ"
+
+_VOLUME_VALUE = 35  # per cent; at espeak's 100 its gain control distorts the louder voices
+_BREATH_SEED = 1  # of the noise in a breathy voice
+
+_unload = getattr(_ctypes, "dlclose", None) or _ctypes.FreeLibrary
+_lock = threading.Lock()  # the library is not thread-safe
+
+
+class EspeakError(RuntimeError):
+    """espeak-ng cannot be loaded, or does not have what was asked of it."""
+
+
+class Speech(NamedTuple):
+    """What espeak-ng made of a text."""
+
+    samples: np.ndarray  # int16 (n_samples,)
+    rate: int  # samples a second
+    phonemes: tuple[tuple[int, str], ...]  # (first sample, IPA symbol), "" being a pause
+
+
+class _Identifier(ctypes.Union):
+    _fields_ = (("number", ctypes.c_int), ("name", ctypes.c_void_p), ("string", ctypes.c_char * 8))
+
+
+class _Event(ctypes.Structure):
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("message", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", _Identifier),
+    )
+
+
+class _Voice(ctypes.Structure):
+    # Its first fields, the only ones read here; the library owns the memory.
+    _fields_ = tuple((name, ctypes.c_char_p) for name in ("name", "languages", "identifier"))
+
+
+_SynthCallback = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
+)
+
+
+def speak(text: str, accent: str, variant: str, pitch: int = 50, rate: int = 175) -> Speech:
+    """Speak ``text``: the same arguments give the same samples, whatever was spoken before.
+
+    Args:
+        accent: one of espeak-ng's English voices, such as ``en-us`` or ``en-gb-scotland``.
+        variant: one of its voice variants (``!v/``), such as ``f2``.
+        pitch: 0 to 100; 50 is the variant's own, and every 50 more are an octave up.
+        rate: words a minute, 80 to 450.
+
+    Raises:
+        EspeakError: if the library or its data cannot be loaded, or the voice is not among them.
+
+    >>> speech = speak("Good morning!", "en-us", "m3")
+    >>> speech.rate, [symbol for _, symbol in speech.phonemes][:3]
+    (22050, ['ɡ', 'ʊ', 'd'])
+    """
+    with _lock, _fresh_library() as library:
+        sample_rate = _initialise(library)
+        _set_voice(library, accent, variant)
+        for parameter, value in ((_RATE, rate), (_VOLUME, _VOLUME_VALUE), (_PITCH, pitch)):
+            library.espeak_SetParameter(parameter, value, 0)
+        library.espeak_ng_SetRandSeed(ctypes.c_long(_BREATH_SEED))
+        return _synthesise(library, text, sample_rate)
+
+
+@cache
+def version() -> str:
+    """The version of espeak-ng, such as ``1.52.0``.
+
+    Raises:
+        EspeakError: if the library cannot be loaded.
+    """
+    with _lock, _fresh_library() as library:
+        library.espeak_Info.restype = ctypes.c_char_p
+        return library.espeak_Info(None).decode().split()[0]
+
+
+def _initialise(library: ctypes.CDLL) -> int:
+    """Read espeak-ng's data; returns its sample rate."""
+    data = _loader().get_data_path()
+    options = _PHONEMES_IN_IPA | _DONT_EXIT
+    sample_rate = library.espeak_Initialize(_SYNCHRONOUS, _BUFFER_MS, data.encode(), options)
+    if sample_rate <= 0:
+        raise EspeakError(
+            f"espeak-ng cannot read its data in {data}: reinstall the package espeakng-loader"
+        )
+    return sample_rate
+
+
+def _set_voice(library: ctypes.CDLL, accent: str, variant: str) -> None:
+    """Choose the voice. An unknown variant is an error here; espeak-ng would leave it out."""
+    status = library.espeak_SetVoiceByName(f"{accent}+{variant}".encode())
+    library.espeak_GetCurrentVoice.restype = ctypes.POINTER(_Voice)
+    voice = library.espeak_GetCurrentVoice()
+    found = status == 0 and voice and voice[0].identifier
+    if not found or not found.endswith(f"+{variant}".encode()):
+        raise EspeakError(f"espeak-ng has no voice {accent!r} with a variant {variant!r}")
+
+
+def _synthesise(library: ctypes.CDLL, text: str, sample_rate: int) -> Speech:
+    blocks: list[np.ndarray] = []
+    phonemes: list[tuple[int, str]] = []
+
+    @_SynthCallback
+    def receive(samples, n_samples, events):
+        if samples and n_samples:
+            blocks.append(np.ctypeslib.as_array(samples, (n_samples,)).copy())
+        phonemes.extend(_read_phonemes(events))
+        return 0  # go on
+
+    library.espeak_SetSynthCallback(receive)
+    encoded = text.encode()
+    size = ctypes.c_size_t(len(encoded) + 1)
+    status = library.espeak_Synth(encoded, size, 0, 0, 0, _UTF8, None, None)
+    if status != 0 or not any(symbol for _, symbol in phonemes):
+        raise EspeakError(f"espeak-ng made no speech of {text!r} (status {status})")
+    return Speech(np.concatenate(blocks), sample_rate, tuple(phonemes))
+
+
+def _read_phonemes(events) -> Iterator[tuple[int, str]]:
+    """(sample, symbol) of the phonemes in an array of events, which ends with `_LIST_END`."""
+    i = 0
+    while events[i].type != _LIST_END:
+        if events[i].type == _PHONEME:
+            # Eight bytes at most: a longer symbol may be cut within a character.
+            symbol = events[i].id.string.decode("utf-8", errors="ignore")
+            yield events[i].sample, symbol.strip(_STRESS).replace(":", "ː")
+        i += 1
+
+
+@contextmanager
+def _fresh_library() -> Iterator[ctypes.CDLL]:
+    """The library as it is before its first use."""
+    library = _load(_loader().get_library_path())
+    if not _is_fresh(library):  # someone else in this process uses it: take a copy of our own
+        _unload(library._handle)
+        library = _load(_private_copy())
+    if not _is_fresh(library):
+        _warn_not_reproducible()
+    try:
+        yield library
+    finally:
+        library.espeak_Terminate()
+        _unload(library._handle)
+
+
+def _is_fresh(library: ctypes.CDLL) -> bool:
+    """Whether it was never initialised: its speaking rate, 80 or more later, is still 0."""
+    return library.espeak_GetParameter(_RATE, 1) == 0
+
+
+def _load(path: str) -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL(path)
+    except OSError as error:
+        raise EspeakError(
+            f"the speech synthesiser espeak-ng cannot be loaded ({error}): reinstall the package "
+            "espeakng-loader, or name another corpus than 'synthetic'"
+        ) from error
+
+
+def _loader():
+    try:
+        import espeakng_loader
+    except ImportError as error:
+        raise EspeakError(
+            "synthetic speech needs the package espeakng-loader: pip install espeakng-loader"
+        ) from error
+    return espeakng_loader
+
+
+@cache
+def _private_folder() -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory(prefix="sdmvae-espeak-")
+
+
+@cache
+def _private_copy() -> str:
+    """A copy of the library that this process alone loads; removed when the process ends."""
+    return shutil.copy(_loader().get_library_path(), Path(_private_folder().name))
+
+
+@cache
+def _warn_not_reproducible() -> None:
+    warnings.warn(
+        "this system does not unload libraries, so synthetic speech may differ in detail with "
+        "what was synthesised before it",
+        RuntimeWarning,
+        stacklevel=2,
+    )

@@ -1,0 +1,159 @@
+"""TCD-TIMIT, the corpus of the paper, and NTCD-TIMIT, which holds the same clean speech.
+
+TCD-TIMIT (Harte and Gillen, IEEE Transactions on Multimedia, 2015) needs a licence. NTCD-TIMIT
+(Abdelaziz, Interspeech 2017; Zenodo record 260228) is free for non-commercial use. 59 volunteers
+read 98 sentences each; two divisions of 56 of them into 39, 8 and 9 are in use:
+
+``authors``
+    that of the paper's authors in their related work, and almost surely the paper's. Which three
+    of the 42 remaining speakers the paper left out of training is not known: all 42 are kept.
+``ntcd``
+    that published with NTCD-TIMIT, which leaves three volunteers out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from .audio import AudioFile
+from .corpus import PARTS, Corpus, CorpusError, Utterance
+from .folders import Faults, corpus_of_files
+
+
+def _names(listed: str) -> frozenset[str]:
+    return frozenset(listed.split())
+
+
+SPLITS: dict[str, dict[str, frozenset[str]]] = {
+    "authors": {
+        "validation": _names("06M 17F 20M 35M 38F 42M 52M 59F"),
+        "test": _names("09F 24M 26M 27M 33F 40F 47M 49F 56M"),
+    },
+    "ntcd": {
+        "train": _names(
+            "01M 02M 03F 04M 05F 06M 07F 10M 11F 12M 13F 14M 16M 17F 19M 20M 21M 22M 23M 24M 26M "
+            "29M 30F 31F 32F 37F 38F 39M 40F 42M 43F 46F 47M 48M 50F 51F 52M 57M 59F"
+        ),
+        "validation": _names("08F 09F 15F 18M 25M 28M 33F 36F"),
+        "test": _names("34M 41M 44F 45F 49F 54M 55F 56M 58F"),
+    },
+}
+
+_CREDITS = {
+    "TCD-TIMIT": "TCD-TIMIT (Harte and Gillen, 2015), used under its licence",
+    "NTCD-TIMIT": "NTCD-TIMIT clean speech (Abdelaziz, 2017), CC BY-NC 4.0",
+}
+
+# Where a speaker's sentences are, below the speaker's folder.
+_LAYOUTS = {"TCD-TIMIT": Path("Clips", "straightcam"), "NTCD-TIMIT": Path("straightcam")}
+
+_EXTRACT_SOUND = """-exec sh -c 'ffmpeg -i "$1" -ac 1 -ar 16000 "${1%.mp4}.wav"' sh {} \\;"""
+
+_MAX_DEPTH = 4  # folders between the one given and ``volunteers``
+
+
+def tcd_timit_corpus(
+    root: Path, minutes: float | None = None, split: str | None = None, on_error: str = "raise"
+) -> Corpus:
+    """TCD-TIMIT or NTCD-TIMIT below ``root``, in one of its two published divisions.
+
+    Two layouts are read, ``volunteers/SPEAKER/Clips/straightcam/SENTENCE.wav`` (TCD-TIMIT) and
+    ``Clean/volunteers/SPEAKER/straightcam/SENTENCE.wav`` (NTCD-TIMIT).
+
+    Args:
+        split: ``authors`` (the default) or ``ntcd``.
+
+    Raises:
+        ValueError: for an unknown split.
+        CorpusError: naming the folder, file or speaker that is at fault; speakers of the split
+            that are absent are left out only with ``on_error="skip"``.
+    """
+    split = split or "authors"
+    if split not in SPLITS:
+        raise ValueError(f"unknown split {split!r} of TCD-TIMIT: choose one of {', '.join(SPLITS)}")
+    volunteers = find_volunteers(root)
+    layout, folders = _speaker_folders(volunteers)
+    _require_sound(volunteers, folders)
+    parts, left_out, faults = _divide(folders, split)
+    speakers = {
+        part: {who: _utterances(who, folders[who], faults) for who in names}
+        for part, names in parts.items()
+    }
+    corpus = corpus_of_files(speakers, minutes, on_error, faults, layout, _CREDITS[layout])
+    return replace(corpus, skipped=(*left_out, *corpus.skipped))
+
+
+def find_volunteers(root: Path) -> Path:
+    """The folder ``volunteers`` of clean speech: ``root`` itself, in it, or a few folders below.
+
+    Raises:
+        CorpusError: if there is none, or more than one.
+    """
+    if root.name == "volunteers":
+        return root
+    for depth in range(_MAX_DEPTH + 1):
+        found = sorted(root.glob("*/" * depth + "volunteers"))
+        clean = [folder for folder in found if folder.parent.name == "Clean"] or found
+        if len(clean) > 1:
+            listed = ", ".join(map(str, clean))
+            raise CorpusError(f"{root} holds several folders of volunteers: name one of {listed}")
+        if clean:
+            return clean[0]
+    raise CorpusError(
+        f"{root} holds no folder 'volunteers' with the speakers of TCD-TIMIT or NTCD-TIMIT"
+    )
+
+
+def _speaker_folders(volunteers: Path) -> tuple[str, dict[str, Path]]:
+    """Which of the two corpora this is, and the folder of each speaker's sentences."""
+    for layout, below in _LAYOUTS.items():
+        folders = {
+            folder.name: folder / below
+            for folder in sorted(volunteers.iterdir())
+            if (folder / below).is_dir()
+        }
+        if folders:
+            return layout, folders
+    expected = " nor ".join(f"SPEAKER/{below.as_posix()}" for below in _LAYOUTS.values())
+    raise CorpusError(f"{volunteers} holds neither {expected}")
+
+
+def _require_sound(volunteers: Path, folders: Mapping[str, Path]) -> None:
+    """Stop where TCD-TIMIT's video clips are, but not yet their sound."""
+    files = [path for folder in folders.values() for path in folder.iterdir()]
+    n_clips = sum(path.suffix.lower() == ".mp4" for path in files)
+    if n_clips and not any(path.suffix.lower() == ".wav" for path in files):
+        raise CorpusError(
+            f"{volunteers} holds {n_clips} video clips and no .wav file; extract their sound:\n"
+            f"  find '{volunteers}' -path '*/straightcam/*.mp4' {_EXTRACT_SOUND}"
+        )
+
+
+def _divide(
+    folders: Mapping[str, Path], split: str
+) -> tuple[dict[str, list[str]], list[tuple[str, str]], Faults]:
+    """Who is in which part, who is in none, and who should be there and is not."""
+    chosen = dict(SPLITS[split])
+    held_out = chosen["validation"] | chosen["test"]
+    chosen.setdefault("train", frozenset(folders) - held_out)
+    parts = {part: sorted(chosen[part] & folders.keys()) for part in PARTS}
+    absent = {who: part for part in PARTS for who in sorted(chosen[part] - folders.keys())}
+    faults = [
+        (who, f"speaker {who} of the {part} part of the split {split!r} is absent")
+        for who, part in absent.items()
+    ]
+    outside = sorted(folders.keys() - frozenset().union(*chosen.values()))
+    return parts, [(who, f"in no part of the split {split!r}") for who in outside], faults
+
+
+def _utterances(who: str, folder: Path, faults: Faults) -> list[Utterance]:
+    files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    sounds = {path.stem: path for path in files if path.suffix.lower() == ".wav"}
+    for clip in files:
+        if clip.suffix.lower() == ".mp4" and clip.stem not in sounds:
+            faults.append((f"{who}/{clip.stem}", f"{clip} has no .wav file beside it"))
+    if not sounds:
+        faults.append((who, f"{folder} holds no .wav file"))
+    return [Utterance(who, name, AudioFile(path)) for name, path in sounds.items()]

@@ -1,0 +1,146 @@
+r"""Every divergence of the book, as a pure function named as its chapter names it.
+
+All return one value per element, unsummed, so that a page can show where a divergence comes
+from; sum over the last axis for the divergence of a frame. Log-variances are natural logarithms.
+The forms are chosen to stay finite and differentiable in float32 wherever the true value is
+finite; ``tests/test_divergences.py`` holds each to an independent reference.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid, softplus
+
+_LOG_VARIANCE_FLOOR = -80.0  # exp(80) is still a float32; far below any power spectrum
+
+
+def complex_gaussian_nll(power: Tensor, log_variance: Tensor) -> Tensor:
+    r"""Negative log-likelihood of a circular complex Gaussian, without its constant log π.
+
+    .. math:: -\log p(x) - \log\pi = \frac{|x|^2}{\sigma^2} + \log\sigma^2
+
+    Args:
+        power: :math:`s = |x|^2`, any shape, non-negative.
+        log_variance: :math:`\log\sigma^2`, same shape.
+
+    Derived in the chapter *Turn speech into spectra*; the likelihood of the paper's Section 3.3.
+    """
+    return power * torch.exp(-log_variance.clamp(min=_LOG_VARIANCE_FLOOR)) + log_variance
+
+
+def itakura_saito(power: Tensor, estimate: Tensor) -> Tensor:
+    r"""Itakura–Saito divergence :math:`s/\hat s - \log(s/\hat s) - 1` of positive powers.
+
+    Zero where they agree, and unchanged when both are scaled together (Févotte, Bertin and
+    Durrieu, 2009). It is `complex_gaussian_nll` less its minimum over the variance. See the
+    chapter *Turn speech into spectra*.
+
+    >>> itakura_saito(torch.tensor([1.0, 10.0]), torch.tensor([2.0, 20.0]))
+    tensor([0.1931, 0.1931])
+    """
+    log_ratio = torch.log(power) - torch.log(estimate)
+    return torch.expm1(log_ratio) - log_ratio
+
+
+def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:
+    r"""KL from :math:`\mathcal N(\mu, \sigma^2)` to the standard normal.
+
+    .. math:: \tfrac12\left(\mu^2 + \sigma^2 - 1 - \log\sigma^2\right)
+
+    The regulariser of the standard VAE (paper, eq. 3). See *Train a VAE on speech*.
+    """
+    return 0.5 * (mu.square() + torch.expm1(logvar) - logvar)
+
+
+def gaussian_kl_between(
+    mu: Tensor, logvar: Tensor, prior_mu: Tensor, prior_logvar: Tensor
+) -> Tensor:
+    r"""KL from :math:`\mathcal N(\mu, \sigma^2)` to :math:`\mathcal N(\mu_0, \sigma_0^2)`."""
+    log_ratio = logvar - prior_logvar
+    # (mu - mu_0) / sigma_0 is squared last, so that a wide prior never meets an overflowed square
+    distance = (mu - prior_mu) * torch.exp(-0.5 * prior_logvar)
+    return 0.5 * (distance.square() + torch.expm1(log_ratio) - log_ratio)
+
+
+def ard_kl(mu: Tensor, logvar: Tensor) -> Tensor:
+    r"""KL to a zero-mean Gaussian whose variance is at its optimum, γ = μ² + σ² (paper, eq. 9).
+
+    .. math:: \tfrac12 \log\left(1 + \frac{\mu^2}{\sigma^2}\right)
+
+    Half the log of one plus a signal-to-noise ratio: zero for a coefficient that carries no
+    signal, and the same when μ and σ are scaled together. See *Hear it first*.
+
+    >>> ard_kl(torch.tensor(0.0), torch.tensor(-3.0)).item()
+    0.0
+    """
+    silent = mu == 0
+    log_power = 2 * torch.log(torch.where(silent, 1.0, mu.abs()))
+    return torch.where(silent, 0.0, 0.5 * softplus(log_power - logvar))
+
+
+def ard_kl_at(mu: Tensor, logvar: Tensor, gamma: Tensor) -> Tensor:
+    r"""KL to :math:`\mathcal N(0, \gamma)` for any variances γ > 0 (paper, eq. 7).
+
+    >>> mu, logvar = torch.tensor(0.5), torch.tensor(-1.0)
+    >>> gamma = optimal_gamma(mu, logvar)
+    >>> torch.allclose(ard_kl_at(mu, logvar, gamma), ard_kl(mu, logvar))
+    True
+    """
+    return gaussian_kl_between(mu, logvar, torch.zeros_like(mu), torch.log(gamma))
+
+
+def optimal_gamma(mu: Tensor, logvar: Tensor) -> Tensor:
+    r"""The prior variances that minimise the KL: :math:`\gamma = \mu^2 + \sigma^2` (eq. 9)."""
+    return mu.square() + logvar.exp()
+
+
+def bernoulli_kl(logit: Tensor, prior_logit: Tensor) -> Tensor:
+    r"""KL between two Bernoulli distributions given by their logits.
+
+    .. math:: g \log\frac{g}{g_0} + (1-g) \log\frac{1-g}{1-g_0}, \qquad g = \mathrm{sigmoid}(l)
+    """
+    g = torch.sigmoid(logit)
+    active = logsigmoid(logit) - logsigmoid(prior_logit)
+    silent = logsigmoid(-logit) - logsigmoid(-prior_logit)
+    return g * active + torch.sigmoid(-logit) * silent
+
+
+def spike_and_slab_kl(mu: Tensor, logvar: Tensor, gate_logit: Tensor, alpha: float) -> Tensor:
+    r"""KL between a spike-and-slab posterior and the fixed prior of VSC.
+
+    The posterior is :math:`g\,\mathcal N(\mu, \sigma^2) + (1-g)\,\delta_0`, the prior
+    :math:`\alpha\,\mathcal N(0, 1) + (1-\alpha)\,\delta_0`, with g the sigmoid of ``gate_logit``:
+
+    .. math:: g\,\mathrm{KL}\left(\mathcal N(\mu,\sigma^2)\,\|\,\mathcal N(0,1)\right)
+              + \mathrm{KL}\left(\mathrm{Bern}(g)\,\|\,\mathrm{Bern}(\alpha)\right)
+
+    Tonolini, Jensen and Murray-Smith, 2020, in its fixed-prior form.
+
+    Raises:
+        ValueError: unless 0 < alpha < 1.
+    """
+    if not 0.0 < alpha < 1.0:
+        raise ValueError(f"alpha must be strictly between 0 and 1, not {alpha}")
+    prior_logit = gate_logit.new_tensor(math.log(alpha) - math.log1p(-alpha))
+    slab = torch.sigmoid(gate_logit) * gaussian_kl(mu, logvar)
+    return slab + bernoulli_kl(gate_logit, prior_logit)
+
+
+def spike_and_slab_kl_between(
+    mu: Tensor,
+    logvar: Tensor,
+    gate_logit: Tensor,
+    prior_mu: Tensor,
+    prior_logvar: Tensor,
+    prior_gate_logit: Tensor,
+) -> Tensor:
+    r"""KL between two spike-and-slab distributions, as VSC's pseudo-inputs need it.
+
+    Where both are inactive nothing is paid, so the slabs meet only with the probability g that
+    the posterior is active (Tonolini, Jensen and Murray-Smith, 2020).
+    """
+    slab = torch.sigmoid(gate_logit) * gaussian_kl_between(mu, logvar, prior_mu, prior_logvar)
+    return slab + bernoulli_kl(gate_logit, prior_gate_logit)

@@ -1,0 +1,80 @@
+"""Every chapter runs alone: from a cold kernel, in an empty folder, with no network."""
+
+import logging
+
+import nbformat
+import papermill
+import pytest
+from toc import chapters
+
+CLOSED_DOOR = "http://127.0.0.1:9"  # nothing listens there
+
+
+def errors(outputs):
+    """The tracebacks among `outputs`."""
+    return [output["evalue"] for output in outputs if output["output_type"] == "error"]
+
+
+def widget_errors(notebook):
+    """Tracebacks caught by output widgets, which do not fail the cell that shows them."""
+    found = []
+    for bundle in notebook.metadata.get("widgets", {}).values():
+        for model in bundle["state"].values():
+            found += errors(model["state"].get("outputs", []))
+    return found
+
+
+def run(path, folder, caplog):
+    """Execute a chapter at the smallest preset; returns the executed notebook."""
+    with caplog.at_level(logging.WARNING, logger="papermill"):
+        notebook = papermill.execute_notebook(
+            path,
+            folder / "executed.ipynb",
+            parameters={"preset": "smoke"},
+            kernel_name="python3",
+            cwd=folder,
+            progress_bar=False,
+        )
+    return nbformat.from_dict(notebook)
+
+
+@pytest.mark.chapters
+@pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
+def test_chapter_runs(path, tmp_path, monkeypatch, caplog):
+    for scheme in ("http", "https"):
+        monkeypatch.setenv(f"{scheme}_proxy", CLOSED_DOOR)
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.delenv("SDMVAE_CORPUS", raising=False)
+    monkeypatch.setenv("SDMVAE_CACHE", str(tmp_path / "cache"))
+    notebook = run(path, tmp_path, caplog)
+
+    assert "unknown parameter" not in caplog.text
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert not [error for cell in code for error in errors(cell.outputs)]
+    assert not widget_errors(notebook)
+
+    for cell in code:
+        drawn = [output for output in cell.outputs if "image/png" in output.get("data", {})]
+        alternative = cell.metadata.get("mystnb", {}).get("image", {}).get("alt")
+        assert alternative or not drawn, f"this figure has no alt text:\n{cell.source}"
+
+
+@pytest.mark.chapters
+def test_errors_inside_widgets_are_seen(tmp_path, caplog):
+    """The guard above bites: a widget swallows an exception, and it is found all the same."""
+    source = (
+        "import ipywidgets\n"
+        "out = ipywidgets.Output()\n"
+        "with out:\n"
+        "    raise ValueError('hidden')\n"
+        "out"
+    )
+    parameters = nbformat.v4.new_code_cell("other = 1", metadata={"tags": ["parameters"]})
+    notebook = nbformat.v4.new_notebook(cells=[parameters, nbformat.v4.new_code_cell(source)])
+    notebook.metadata = {"language_info": {"name": "python"}}
+    path = tmp_path / "chapter.ipynb"
+    nbformat.write(notebook, path)
+
+    notebook = run(path, tmp_path, caplog)
+    assert widget_errors(notebook) == ["hidden"]
+    assert "unknown parameter" in caplog.text

@@ -1,0 +1,65 @@
+"""load_corpus: which corpus it is, and what it refuses."""
+
+import math
+
+import pytest
+from recordings import write_speakers
+
+from sdmvae_lite.corpora import CorpusError, load_corpus
+
+
+def test_the_default_is_synthetic(monkeypatch):
+    monkeypatch.delenv("SDMVAE_CORPUS", raising=False)
+    assert load_corpus(minutes=0.1).name == "synthetic"
+
+
+def test_the_environment_overrides_the_default_alone(monkeypatch, tmp_path):
+    mine = write_speakers(tmp_path / "mine", "abc")
+    monkeypatch.setenv("SDMVAE_CORPUS", str(mine))
+    assert load_corpus().name == "mine"
+    assert load_corpus("synthetic", minutes=0.1).name == "synthetic"
+    monkeypatch.setenv("SDMVAE_CORPUS", "")
+    assert load_corpus(minutes=0.1).name == "synthetic"
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(monkeypatch, tmp_path):
+    write_speakers(tmp_path / "mine", "abc")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert load_corpus("~/mine").name == "mine"
+
+
+@pytest.mark.parametrize("name", ["librespeech", "no/such/folder", "synthetic:x"])
+def test_an_unknown_corpus_is_named_with_the_choices(name):
+    with pytest.raises(ValueError, match=f"unknown corpus '{name}'.*'librispeech'"):
+        load_corpus(name)
+
+
+def test_a_file_is_no_corpus(tmp_path):
+    path = tmp_path / "speech.zip"
+    path.touch()
+    with pytest.raises(ValueError, match=r"speech\.zip"):
+        load_corpus(path)
+
+
+@pytest.mark.parametrize("minutes", [0, -1, math.nan, math.inf])
+def test_minutes_out_of_range_are_named(minutes):
+    with pytest.raises(ValueError, match=f"minutes must be positive.*not {minutes}"):
+        load_corpus("synthetic", minutes)
+
+
+def test_an_unknown_way_with_errors_is_named():
+    with pytest.raises(ValueError, match="on_error must be 'raise' or 'skip', not 'ignore'"):
+        load_corpus("synthetic", on_error="ignore")
+
+
+def test_a_split_of_another_corpus_is_refused():
+    with pytest.raises(ValueError, match="split='ntcd' is for tcd-timit alone"):
+        load_corpus("synthetic", split="ntcd")
+
+
+def test_tcd_timit_needs_its_folder(tmp_path):
+    with pytest.raises(ValueError, match="'tcd-timit:FOLDER'"):
+        load_corpus("tcd-timit")
+    with pytest.raises(CorpusError, match="there is no folder"):
+        load_corpus(f"tcd-timit:{tmp_path / 'absent'}")

@@ -1,0 +1,91 @@
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from sdmvae_lite.config import ModelConfig
+from sdmvae_lite.corpora import Utterance, load_corpus
+from sdmvae_lite.evaluation import METRICS, evaluate, mean_scores, score, unscored
+from sdmvae_lite.models import build_model
+from sdmvae_lite.resynthesis import resynthesise
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Audio that is already in memory."""
+
+    waveform: tuple[float, ...]
+
+    def read(self):
+        return np.array(self.waveform, np.float32)
+
+    def fingerprint(self):
+        return str(hash(self.waveform))
+
+
+@pytest.fixture(scope="module")
+def utterances():
+    return load_corpus("synthetic", minutes=1).test[:3]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build_model(ModelConfig("sdm-vae"), seed=0)
+
+
+@pytest.fixture(scope="module")
+def scores(model, utterances):
+    return evaluate(model, utterances, n_jobs=1, progress=False)
+
+
+def test_every_utterance_has_every_score(scores, utterances):
+    assert [(row.speaker, row.utterance) for row in scores] == [
+        (utterance.speaker, utterance.name) for utterance in utterances
+    ]
+    for row in scores:
+        assert row.values.keys() == METRICS.keys() | {"pesq_raw"}
+        assert row.unscored == {}
+        assert all(np.isfinite(value) for value in row.values.values())
+
+
+def test_the_cores_do_not_change_the_scores(scores, model, utterances):
+    assert evaluate(model, utterances, n_jobs=2, progress=False) == scores
+
+
+def test_scores_are_those_of_a_resynthesis(scores, model, utterances):
+    result = resynthesise(model, utterances[0].waveform())
+    assert score(result, utterances[0].speaker, utterances[0].name) == scores[0]
+
+
+def test_samples_differ_from_means_and_repeat(scores, model, utterances):
+    sampled, again = (
+        evaluate(model, utterances, sample=True, seed=1, n_jobs=1, progress=False) for _ in range(2)
+    )
+    assert sampled == again
+    assert sampled[0].values["si_sdr"] != scores[0].values["si_sdr"]
+    assert sampled[0].values["hoyer"] == scores[0].values["hoyer"]  # always of the mean
+
+
+def test_means_count_utterances_once_and_frames_once_for_hoyer(scores):
+    means = mean_scores(scores)
+    assert means["estoi"] == pytest.approx(np.mean([row.values["estoi"] for row in scores]))
+    frames = np.array([row.n_frames for row in scores])
+    values = np.array([row.values["hoyer"] for row in scores])
+    assert means["hoyer"] == pytest.approx((frames * values).sum() / frames.sum())
+
+
+def test_what_cannot_be_scored_is_reported_and_not_averaged(model, utterances):
+    short = utterances[0].waveform()[8000:11_000]
+    brief = Utterance("mary", "brief", Samples(tuple(short.tolist())))
+    scores = evaluate(model, [brief, *utterances], n_jobs=1, progress=False)
+    assert scores[0].values.keys() == {"si_sdr", "hoyer"}
+    assert "quarter of a second" in scores[0].unscored["pesq_raw"]
+    assert mean_scores(scores)["stoi"] == mean_scores(scores[1:])["stoi"]
+    lines = unscored(scores)
+    assert len(lines) == 5
+    assert any(line.startswith("mary/brief: stoi: STOI needs about 0.4 s") for line in lines)
+
+
+def test_nothing_to_score_is_an_error(model):
+    with pytest.raises(ValueError, match="no utterances to score"):
+        evaluate(model, [])

@@ -1,0 +1,156 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sdmvae_lite.corpora import load_corpus
+from sdmvae_lite.metrics import (
+    Unscorable,
+    estoi,
+    hoyer,
+    lqo_to_raw,
+    pesq_lqo,
+    pesq_raw,
+    si_sdr,
+    stoi,
+)
+
+QUALITY = {
+    "pesq_nb": lambda r, e: pesq_lqo(r, e, "nb"),
+    "pesq_wb": lambda r, e: pesq_lqo(r, e, "wb"),
+    "pesq_raw": pesq_raw,
+    "stoi": stoi,
+    "estoi": estoi,
+    "si_sdr": si_sdr,
+}
+every_metric = pytest.mark.parametrize("metric", QUALITY.values(), ids=QUALITY)
+
+
+@pytest.fixture(scope="module")
+def speech():
+    return load_corpus("synthetic", minutes=1).test[0].waveform()
+
+
+def noisy(speech, snr_db, seed=0):
+    noise = np.random.default_rng(seed).standard_normal(len(speech)).astype(np.float32)
+    scale = np.linalg.norm(speech) / np.linalg.norm(noise) * 10 ** (-snr_db / 20)
+    return speech + scale * noise
+
+
+@every_metric
+def test_more_noise_scores_lower(metric, speech):
+    scores = [metric(speech, noisy(speech, snr)) for snr in (30, 15, 0)]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] > scores[2]
+
+
+def test_a_perfect_copy_scores_the_best_there_is(speech):
+    assert pesq_raw(speech, speech) == pytest.approx(4.5, abs=0.01)
+    assert pesq_lqo(speech, speech, "nb") == pytest.approx(4.549, abs=0.001)
+    assert pesq_lqo(speech, speech, "wb") == pytest.approx(4.644, abs=0.001)
+    assert stoi(speech, speech) == pytest.approx(1, abs=1e-6)
+    assert estoi(speech, speech) == pytest.approx(1, abs=1e-6)
+    assert si_sdr(speech, speech) == math.inf
+
+
+def test_the_scores_of_a_known_degradation_cannot_drift(speech):
+    estimate = noisy(speech, 10)
+    assert si_sdr(speech, estimate) == pytest.approx(10, abs=0.1)
+    assert pesq_raw(speech, estimate) == pytest.approx(lqo_to_raw(pesq_lqo(speech, estimate)))
+    assert estoi(speech, estimate) < stoi(speech, estimate) < 1
+    assert pesq_lqo(speech, estimate, "wb") != pesq_lqo(speech, estimate, "nb")
+
+
+@given(st.floats(-0.5, 4.5), st.sampled_from([("nb", 1.4945, 4.6607), ("wb", 1.3669, 3.8224)]))
+def test_the_map_of_p862_is_inverted(raw, parameters):
+    band, slope, offset = parameters
+    lqo = 0.999 + 4 / (1 + math.exp(-slope * raw + offset))
+    assert lqo_to_raw(lqo, band) == pytest.approx(raw, abs=1e-9)
+
+
+@given(st.floats(0.1, 10), st.floats(-40, 60))
+def test_si_sdr_is_the_ratio_it_was_built_with_at_any_scale(scale, ratio):
+    t = np.arange(1600) / 1600
+    target, distortion = np.sin(2 * np.pi * 10 * t), np.cos(2 * np.pi * 10 * t)
+    estimate = scale * (target + 10 ** (-ratio / 20) * distortion)
+    assert si_sdr(target, estimate) == pytest.approx(ratio, abs=1e-6)
+
+
+@every_metric
+@pytest.mark.parametrize("silent", ["reference", "estimate"])
+def test_silence_cannot_be_scored(metric, silent, speech):
+    pair = {"reference": speech, "estimate": speech} | {silent: np.zeros_like(speech)}
+    with pytest.raises(Unscorable, match=f"the {silent} is silent"):
+        metric(pair["reference"], pair["estimate"])
+
+
+def test_reasons_are_given_where_a_metric_gives_up(speech):
+    with pytest.raises(Unscorable, match="quarter of a second"):
+        pesq_lqo(speech[8000:11_000], speech[8000:11_000])
+    with pytest.raises(Unscorable, match="detects no speech"):
+        pesq_lqo(speech, 1e-9 * speech)
+    with pytest.raises(Unscorable, match="STOI needs about"):
+        stoi(speech[8000:12_000], speech[8000:12_000])
+    with pytest.raises(Unscorable, match="orthogonal"):
+        si_sdr(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
+
+
+@every_metric
+def test_what_is_no_pair_of_waveforms_is_refused(metric, speech):
+    broken = speech.copy()
+    broken[100] = np.nan
+    with pytest.raises(ValueError, match="the estimate holds NaN or infinite samples"):
+        metric(speech, broken)
+    with pytest.raises(ValueError, match="of equal length"):
+        metric(speech, speech[:-1])
+    with pytest.raises(ValueError, match="one-dimensional"):
+        metric(speech[None], speech[None])
+
+
+def test_the_band_is_named(speech):
+    with pytest.raises(ValueError, match="unknown PESQ band 'fb': choose nb or wb"):
+        pesq_lqo(speech, speech, "fb")
+
+
+codes = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=64)
+
+
+@given(codes, st.floats(0.01, 100))
+def test_hoyer_lies_between_its_bounds_and_ignores_a_common_scale(code, scale):
+    code = torch.tensor(code, dtype=torch.float64)
+    assert 0 <= hoyer(code) <= 1
+    torch.testing.assert_close(hoyer(scale * code), hoyer(code), atol=1e-5, rtol=0)
+
+
+@given(st.integers(2, 64), st.integers(1, 64))
+def test_hoyer_of_equal_entries_depends_on_their_number_alone(m, active):
+    active = min(active, m)
+    code = torch.zeros(m)
+    code[:active] = -3.0
+    expected = (math.sqrt(m) - math.sqrt(active)) / (math.sqrt(m) - 1)
+    assert hoyer(code).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_hoyer_is_equation_12():
+    code = torch.randn(50, 32, generator=torch.Generator().manual_seed(0)).double()
+    l1, l2 = code.abs().sum(-1), code.square().sum(-1).sqrt()
+    expected = (32**0.5 - l1 / l2) / (32**0.5 - 1)
+    torch.testing.assert_close(hoyer(code).double(), expected, atol=1e-6, rtol=0)
+
+
+def test_the_floor_of_dense_gaussian_codes():
+    generator = torch.Generator().manual_seed(0)
+    for m, floor in ((32, 0.238), (64, 0.228)):
+        mean = hoyer(torch.randn(50_000, m, generator=generator)).mean()
+        assert mean.item() == pytest.approx(floor, abs=0.001)
+
+
+def test_hoyer_at_the_edges():
+    assert hoyer(torch.zeros(3, 8)).tolist() == [0, 0, 0]
+    assert hoyer(torch.tensor([1e-30, 0.0, 0.0])).item() == 1
+    assert hoyer(torch.tensor([3e38, 0.0, 0.0])).item() == 1
+    with pytest.raises(ValueError, match="at least two entries, not 1"):
+        hoyer(torch.ones(5, 1))

@@ -1,0 +1,99 @@
+"""What a committed chapter looks like: stripped, its parameters in one cell, its cells short."""
+
+import ast
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from toc import BOOK, ROOT, chapters, pages
+
+NOTEBOOKS = sorted(path for path in BOOK.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+PARAMETERS = {"preset", "corpus", "device", "seed"}
+FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
+LONGEST_CELL = 30
+
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def code_cells(path):
+    notebook = nbformat.read(path, as_version=4)
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def tags(cell):
+    return set(cell.metadata.get("tags", []))
+
+
+def strip_tool(*arguments):
+    tool = ROOT / "tools" / "strip_notebooks.py"
+    return subprocess.run(
+        [sys.executable, tool, *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def test_every_page_of_the_contents_is_there():
+    missing = [page for page in pages() if not any(BOOK.glob(f"{page}.*"))]
+    assert not missing
+
+
+def test_there_are_chapters_and_all_are_in_the_contents():
+    assert NOTEBOOKS
+    assert sorted(chapters()) == NOTEBOOKS
+
+
+def test_notebooks_are_stripped():
+    check = strip_tool("--check", BOOK)
+    assert check.returncode == 0, f"run `make format`:\n{check.stdout}"
+
+
+def test_stripping_leaves_what_was_written(tmp_path):
+    notebook = nbformat.v4.new_notebook(metadata={"widgets": {}, "title": "mine"})
+    cell = nbformat.v4.new_code_cell("1 + 1", execution_count=7)
+    cell.outputs = [nbformat.v4.new_output("stream", text="2")]
+    cell.metadata.update(tags=["parameters"], execution={"started": "now"})
+    notebook.cells = [nbformat.v4.new_markdown_cell("*kept*"), cell]
+    path = tmp_path / "chapter.ipynb"
+    nbformat.write(notebook, path)
+
+    assert strip_tool("--check", tmp_path).returncode == 1
+    assert strip_tool(tmp_path).returncode == 0
+    assert strip_tool("--check", tmp_path).returncode == 0
+
+    text, code = nbformat.read(path, as_version=4).cells
+    assert (text.source, code.source) == ("*kept*", "1 + 1")
+    assert (code.outputs, code.execution_count) == ([], None)
+    assert code.metadata == {"tags": ["parameters"]}
+
+
+@each_notebook
+def test_notebook_is_valid(path):
+    nbformat.validate(nbformat.read(path, as_version=4))
+
+
+@each_notebook
+def test_one_cell_holds_the_parameters(path):
+    cells = [cell for cell in code_cells(path) if "parameters" in tags(cell)]
+    assert len(cells) == 1, "exactly one cell is tagged `parameters`"
+    assigned = {
+        target.id
+        for statement in ast.parse(cells[0].source).body
+        if isinstance(statement, ast.Assign)
+        for target in statement.targets
+    }
+    assert assigned == PARAMETERS
+
+
+@each_notebook
+def test_first_code_cell_installs_in_colab(path):
+    expected = (ROOT / "tools" / "colab_cell.txt").read_text(encoding="utf-8")
+    first = code_cells(path)[0]
+    assert first.source.strip() == expected.strip()
+    assert "remove-cell" in tags(first)
+
+
+@each_notebook
+def test_shown_cells_are_short(path):
+    shown = [cell.source for cell in code_cells(path) if not tags(cell) & FOLDED]
+    longest = max(shown, key=lambda source: source.count("\n"))
+    assert longest.count("\n") + 1 <= LONGEST_CELL, longest

@@ -1,0 +1,173 @@
+"""The built book in a real browser: on a laptop and on a phone, with no network."""
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import nbformat
+import pytest
+from playwright.sync_api import sync_playwright
+from toc import ROOT, chapters, pages
+
+BROWSERS = (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, filter(None, BROWSERS))), None)
+SIZES = {"laptop": (1280, 800), "phone": (390, 844)}
+# Chromium's own traffic, which is none of the pages'.
+QUIET = (
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH, nor named by CHROMIUM"),
+]
+
+
+def build(source, output):
+    """Render the book under `source` as `make book` does, but cold and at the smallest preset."""
+    chosen = {"SDMVAE_PRESET": "smoke", "SDMVAE_CORPUS": "", "SDMVAE_CACHE": str(output / "cache")}
+    return subprocess.run(
+        [
+            *(str(Path(sys.executable).with_name("jupyter-book")), "build", "book"),
+            *("--config", source / "_config.yml", "--toc", source / "_toc.yml"),
+            *("--path-output", output),
+            *("--warningiserror", "--keep-going"),
+        ],
+        cwd=source,
+        env=os.environ | chosen,
+        text=True,
+        capture_output=True,
+    )
+
+
+@pytest.fixture(scope="session")
+def book(tmp_path_factory):
+    """The folder of the book, rendered once: tests of one file share a process."""
+    output = tmp_path_factory.mktemp("built")
+    built = build(ROOT, output)
+    assert built.returncode == 0, built.stdout + built.stderr
+    return output / "_build" / "html"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture(scope="session")
+def site(book):
+    """The address of the rendered book on this machine."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=book))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(params=SIZES)
+def visit(request, browser, site):
+    """Opens a page of the book; it then holds `complaints` and the `hosts` it asked."""
+    width, height = SIZES[request.param]
+    page = browser.new_page(viewport={"width": width, "height": height})
+    page.complaints, page.hosts = [], set()
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.on(
+        "console",
+        lambda line: page.complaints.append(line.text) if line.type == "error" else None,
+    )
+    page.on("request", lambda asked: page.hosts.add(urlsplit(asked.url).hostname))
+
+    def open_page(name):
+        page.goto(f"{site}/{name}.html", wait_until="networkidle")
+        return page
+
+    yield open_page
+    page.close()
+
+
+def test_index_is_the_landing_page(book):
+    assert (book / "index.html").is_file()
+
+
+@pytest.mark.parametrize("name", pages())
+def test_page_is_whole_and_asks_nobody(visit, name):
+    page = visit(name)
+    assert not page.complaints
+    assert page.hosts - {None} == {"127.0.0.1"}
+
+    wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    assert wide <= 0, f"{wide} pixels stand out to the right"
+
+    images = page.eval_on_selector_all(
+        "article img",
+        "all => all.map(i => ({src: i.src.slice(0, 80), alt: i.alt, width: i.naturalWidth}))",
+    )
+    for image in images:
+        assert image["width"] > 0, image
+        assert image["alt"], image
+        assert not image["alt"].endswith((".png", ".svg")), image
+
+
+@pytest.mark.parametrize("name", [path.stem for path in chapters()] + ["notation"])
+def test_mathematics_is_typeset(visit, name):
+    page = visit(name)
+    written = page.locator("article .math").count()
+    assert written > 0
+    page.wait_for_function(
+        "n => document.querySelectorAll('article .math mjx-container').length >= n", arg=written
+    )
+    sizes = page.eval_on_selector_all(
+        "article .math mjx-container",
+        "all => all.map(m => m.getBoundingClientRect()).map(box => box.width * box.height)",
+    )
+    assert min(sizes) > 0
+    assert page.locator("mjx-merror").count() == 0
+
+
+@pytest.mark.parametrize("name", [path.stem for path in chapters()])
+def test_audio_can_be_played(visit, name):
+    page = visit(name)
+    durations = page.evaluate(
+        """async () => Promise.all([...document.querySelectorAll('audio')].map(
+            audio => new Promise(resolve => {
+                audio.onloadedmetadata = () => resolve(audio.duration);
+                audio.onerror = () => resolve(-1);
+                audio.preload = 'metadata';
+                audio.load();
+            })))"""
+    )
+    assert all(0 < duration < 60 for duration in durations), durations
+
+
+@pytest.mark.parametrize(("cell", "fails"), [("1 / 1", False), ("1 / 0", True)])
+def test_a_failing_cell_fails_the_build(tmp_path, cell, fails):
+    for name in ("_config.yml", "book/references.bib"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    for name in ("book/_static", "book/_extra"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: index\n", encoding="utf-8")
+    cells = [nbformat.v4.new_markdown_cell("# A page"), nbformat.v4.new_code_cell(cell)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "book" / "index.ipynb")
+
+    built = build(tmp_path, tmp_path)
+    assert bool(built.returncode) == fails, built.stdout + built.stderr
+    assert ("ZeroDivisionError" in built.stdout + built.stderr) == fails

@@ -1,0 +1,99 @@
+"""pyproject.toml, requirements.lock and environment.yml agree."""
+
+import ast
+import re
+import sys
+import tomllib
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from toc import ROOT
+
+import sdmvae_lite
+
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+PINS = [Requirement(line) for line in LOCK if line and not line.startswith("#")]
+PYTHONS = ("3.11", "3.12", "3.13")
+
+DEPENDENCIES = [Requirement(line) for line in PYPROJECT["project"]["dependencies"]]
+EXTRAS = [
+    Requirement(line)
+    for extra in PYPROJECT["project"]["optional-dependencies"].values()
+    for line in extra
+]
+# Where the module is not named as the distribution is.
+DISTRIBUTION = {"espeakng_loader": "espeakng-loader", "IPython": "ipywidgets"}
+
+
+def pinned(name, python):
+    """The versions of a distribution that the lock installs on one Python."""
+    environment = {"python_version": python, "python_full_version": f"{python}.0"}
+    return [
+        pin
+        for pin in PINS
+        if canonicalize_name(pin.name) == canonicalize_name(name)
+        and (pin.marker is None or pin.marker.evaluate(environment))
+    ]
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("requirement", DEPENDENCIES + EXTRAS, ids=lambda each: each.name)
+def test_every_dependency_is_locked_within_its_range(requirement, python):
+    (pin,) = pinned(requirement.name, python)
+    (exact,) = pin.specifier
+    assert exact.operator == "=="
+    assert requirement.specifier.contains(exact.version)
+
+
+def test_what_builds_the_package_is_locked():
+    (backend,) = map(Requirement, PYPROJECT["build-system"]["requires"])
+    assert backend in EXTRAS
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch", "librosa", "ipywidgets"])
+def test_hosted_notebooks_keep_their_own(name):
+    """An upper bound would make a hosted notebook replace it, and ask for a restart."""
+    (requirement,) = (each for each in DEPENDENCIES if each.name == name)
+    assert {bound.operator for bound in requirement.specifier} == {">="}
+
+
+def test_lock_leaves_the_cuda_build_to_torch():
+    heavy = [pin.name for pin in PINS if re.match("nvidia|cuda|triton", pin.name)]
+    assert not heavy
+
+
+def test_lock_names_versions_only():
+    assert not [pin for pin in PINS if pin.url]
+    assert not [line for line in LOCK if "--" in line or "://" in line]
+
+
+def test_environment_takes_its_pins_from_the_lock():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    *conda, pip = environment["dependencies"]
+    assert pip == {"pip": ["-r requirements.lock", "-e ."]}
+    (python,) = (name.split("=")[1] for name in conda if name.startswith("python="))
+    assert python in PYTHONS
+
+
+def test_every_import_is_a_declared_dependency():
+    imported = set()
+    for path in (ROOT / "sdmvae_lite").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                imported.add(node.module.split(".")[0])
+    others = imported - set(sys.stdlib_module_names) - {"sdmvae_lite"}
+    declared = {requirement.name for requirement in DEPENDENCIES}
+    assert {DISTRIBUTION.get(name, name) for name in others} <= declared
+
+
+def test_the_version_is_the_same_everywhere():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == sdmvae_lite.__version__
+    assert f"## [{sdmvae_lite.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    colab = (ROOT / "tools" / "colab_cell.txt").read_text(encoding="utf-8")
+    assert f"@v{sdmvae_lite.__version__} " in colab

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.signal import ShortTimeFFT
+
+from sdmvae_lite.config import STFTConfig
+from sdmvae_lite.spectra import (
+    istft,
+    normalise,
+    power_and_phase,
+    sine_window,
+    stft,
+    training_frames,
+    trim,
+)
+
+CONFIG = STFTConfig()
+
+
+def noise(length, seed=0):
+    return np.random.default_rng(seed).uniform(-1, 1, length)
+
+
+@given(length=st.integers(1024, 20_000), seed=st.integers(0, 100))
+def test_reconstruction_is_perfect_for_any_length(length, seed):
+    waveform = noise(length, seed)
+    assert np.abs(istft(stft(waveform), length) - waveform).max() < 1e-12
+    single = waveform.astype(np.float32)
+    assert np.abs(istft(stft(single), length) - single).max() < 1e-6
+
+
+@pytest.mark.parametrize(("window", "hop"), [(512, 128), (512, 256), (1024, 512), (1024, 100)])
+def test_reconstruction_is_perfect_for_other_settings(window, hop):
+    config, waveform = STFTConfig(window, hop), noise(5000)
+    assert np.abs(istft(stft(waveform, config), 5000, config) - waveform).max() < 1e-12
+
+
+def test_the_stft_is_scipys():
+    waveform = noise(8000)
+    reference = ShortTimeFFT(sine_window(1024), hop=256, fs=1, mfft=1024, phase_shift=None)
+    expected = reference.stft(waveform, p0=0, p1=1 + 8000 // 256).T
+    np.testing.assert_allclose(stft(waveform), expected, atol=1e-10)
+
+
+def test_a_frame_is_a_windowed_fourier_sum():
+    """Frame 5, bin 7, from the definition."""
+    waveform = noise(8000)
+    samples = waveform[5 * 256 - 512 : 5 * 256 + 512]
+    n = np.arange(1024)
+    window = np.sin(np.pi * (n + 0.5) / 1024)
+    expected = np.sum(window * samples * np.exp(-2j * np.pi * 7 * n / 1024))
+    assert stft(waveform)[5, 7] == pytest.approx(expected)
+
+
+def test_the_shape_and_the_settings_cannot_drift():
+    """A fixed waveform has a fixed spectrogram."""
+    spectrum = stft(np.sin(2 * np.pi * 1000 * np.arange(16_000) / 16_000))
+    power, _ = power_and_phase(spectrum)
+    assert power.shape == (1 + 16_000 // 256, 513)
+    assert power[30].argmax() == 64  # 1 kHz in bins of 15.625 Hz
+    assert power[30, 64] == pytest.approx((sine_window(1024).sum() / 2) ** 2, rel=1e-3)
+    assert power[30].sum() == pytest.approx(131_072, rel=1e-3)  # Parseval: 1024 * 512 / 4
+
+
+def test_power_and_phase_put_the_spectrum_together_again():
+    spectrum = stft(noise(5000))
+    spectrum[3] = 0
+    power, phase = power_and_phase(spectrum)
+    np.testing.assert_allclose(np.sqrt(power) * phase, spectrum, atol=1e-12)
+    np.testing.assert_allclose(np.abs(phase), 1)
+
+
+def test_normalised_waveforms_peak_at_one_whatever_the_sign():
+    assert np.abs(normalise(0.01 * noise(2000))).max() == 1
+    np.testing.assert_allclose(normalise(np.array([-0.5, 0.25])), [-1, 0.5])
+    with pytest.raises(ValueError, match="silent"):
+        normalise(np.zeros(2000))
+
+
+def test_quiet_ends_are_trimmed_and_a_quiet_middle_stays():
+    quiet, loud = 0.001 * noise(16_000, 1), noise(16_000, 2)
+    waveform = np.concatenate([quiet, loud, quiet, loud, quiet])
+    assert len(trim(waveform)) == pytest.approx(48_000, abs=2 * 2048)
+
+
+def test_training_frames_are_normalised_trimmed_power_spectra():
+    quiet = 1e-4 * noise(8000, 1)
+    speech = 0.3 * noise(16_000, 2)
+    frames = training_frames(np.concatenate([quiet, speech, quiet]))
+    assert frames.dtype == np.float32
+    assert frames.flags.c_contiguous
+    assert frames.shape[1] == 513
+    assert len(frames) < 1 + 32_000 // 256 - 40
+    louder = training_frames(3 * np.concatenate([quiet, speech, quiet]))
+    np.testing.assert_allclose(frames, louder, rtol=1e-4)
+
+
+def test_an_utterance_whose_trimmed_part_is_too_short_is_kept_whole():
+    click = 1e-5 * noise(4000)
+    click[2000] = 1
+    assert len(training_frames(click.astype(np.float32))) >= 1 + 1024 // 256
+
+
+def test_what_cannot_be_transformed_is_refused():
+    with pytest.raises(ValueError, match="1023 samples, less than a window of 1024"):
+        stft(noise(1023))
+    with pytest.raises(ValueError, match="one dimension, not 2"):
+        stft(np.ones((2, 4000)))

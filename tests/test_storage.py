@@ -1,0 +1,82 @@
+import json
+import os
+
+import pytest
+import torch
+
+from sdmvae_lite.config import ModelConfig
+from sdmvae_lite.models import build_model
+from sdmvae_lite.storage import load_model, save_model
+
+CONFIGS = {
+    "vae": ModelConfig(m=4, hidden=8, n_bins=33),
+    "sdm-dct": ModelConfig("sdm-vae", m=4, dictionary="dct", k=6, hidden=8, n_bins=33),
+    "vsc-pseudo": ModelConfig("vsc", m=4, pseudo_inputs=3, hidden=8, n_bins=33),
+}
+
+
+@pytest.fixture
+def saved(tmp_path):
+    return save_model(build_model(CONFIGS["sdm-dct"], seed=0), tmp_path / "model")
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_a_model_comes_back_as_it_was(config, tmp_path):
+    model = build_model(config, seed=0)
+    folder = save_model(model, tmp_path / "deep" / "model", corpus="synthetic", seed=0)
+    loaded = load_model(folder)
+    assert loaded.config == config
+    assert not loaded.training
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, loaded.state_dict()[name])
+    assert sorted(os.listdir(folder)) == ["model.json", "weights.safetensors"]
+    assert os.listdir(folder.parent) == ["model"]
+    notes = json.loads((folder / "model.json").read_text())["notes"]
+    assert notes == {"corpus": "synthetic", "seed": 0}
+
+
+def test_an_existing_folder_is_never_overwritten(saved):
+    before = (saved / "weights.safetensors").read_bytes()
+    with pytest.raises(FileExistsError, match=r"model exists already: choose another name"):
+        save_model(build_model(CONFIGS["vae"], seed=1), saved)
+    assert (saved / "weights.safetensors").read_bytes() == before
+
+
+def test_nothing_is_left_when_saving_fails(tmp_path):
+    with pytest.raises(TypeError):
+        save_model(build_model(CONFIGS["vae"], seed=0), tmp_path / "model", notes=object())
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["model.json", "weights.safetensors"])
+def test_a_missing_file_is_named(saved, name):
+    (saved / name).unlink()
+    with pytest.raises(FileNotFoundError, match=name + " is missing"):
+        load_model(saved)
+
+
+def test_weights_of_another_configuration_are_refused(saved, tmp_path):
+    other = save_model(build_model(CONFIGS["vae"], seed=0), tmp_path / "other")
+    os.replace(other / "weights.safetensors", saved / "weights.safetensors")
+    with pytest.raises(
+        ValueError,
+        match=r"weights.safetensors does not hold the weights of .*: decoder_hidden|dict",
+    ):
+        load_model(saved)
+
+
+def test_damaged_weights_are_named(saved):
+    path = saved / "weights.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"weights.safetensors does not hold the weights"):
+        load_model(saved)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", "{}", '{"model": {"latent": 3}}', '{"model": {"m": "4"}}', '{"model": 3}'],
+)
+def test_a_description_that_is_none_is_named(saved, text):
+    (saved / "model.json").write_text(text)
+    with pytest.raises(ValueError, match=r"model.json describes no model"):
+        load_model(saved)

@@ -1,0 +1,227 @@
+import multiprocessing
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from sdmvae_lite.config import ModelConfig, TrainingConfig
+from sdmvae_lite.models import build_model
+from sdmvae_lite.training import History, find_device, fit
+
+MODELS = {
+    "vae": ModelConfig(m=4, hidden=16, n_bins=33),
+    "sdm-dct": ModelConfig("sdm-vae", m=4, dictionary="dct", k=6, hidden=16, n_bins=33),
+    "vsc": ModelConfig("vsc", m=4, hidden=16, n_bins=33),
+    "vsc-pseudo": ModelConfig("vsc", m=4, pseudo_inputs=3, hidden=16, n_bins=33),
+}
+every_model = pytest.mark.parametrize("config", MODELS.values(), ids=MODELS)
+TRAINING = TrainingConfig(learning_rate=1e-2, batch_size=64, max_epochs=6)
+
+
+def make_frames(n_frames, seed):
+    """Power spectra of complex Gaussian noise under two smooth spectral envelopes."""
+    rng = np.random.default_rng(seed)
+    envelopes = np.exp(3 * np.cos(np.outer([1, 2], np.linspace(0, np.pi, 33))))
+    variance = envelopes[rng.integers(2, size=n_frames)]
+    return (variance * rng.exponential(size=(n_frames, 33))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def train():
+    return make_frames(640, seed=0)
+
+
+@pytest.fixture(scope="module")
+def validation():
+    return make_frames(128, seed=1)
+
+
+def weights(model):
+    return torch.cat([value.flatten() for value in model.state_dict().values()])
+
+
+@every_model
+def test_training_lowers_the_validation_loss(config, train, validation):
+    model = build_model(config, seed=0)
+    history = fit(model, train, validation, TRAINING, device="cpu", progress=False)
+    assert history.epochs == 6
+    assert history.validation_loss[-1] < history.validation_loss[0] - 5
+    assert not model.training
+
+
+@every_model
+def test_the_same_seed_is_the_same_run_and_another_is_not(config, train, validation):
+    models = [build_model(config, seed=0) for _ in range(3)]
+    for model, seed in zip(models, (0, 0, 1), strict=True):
+        run = TrainingConfig(batch_size=64, max_epochs=2, seed=seed)
+        fit(model, train, validation, run, device="cpu", progress=False)
+    assert torch.equal(weights(models[0]), weights(models[1]))
+    assert not torch.equal(weights(models[0]), weights(models[2]))
+
+
+def test_validation_noise_is_fixed(train, validation):
+    """A model that learns nothing has the same validation loss in every epoch."""
+    model = build_model(MODELS["vae"], seed=0)
+    frozen = TrainingConfig(learning_rate=1e-30, batch_size=64, max_epochs=3)
+    history = fit(model, train, validation, frozen, device="cpu", progress=False)
+    assert len(set(history.validation_loss)) == 1
+    assert len(set(history.train_loss)) == 3
+
+
+def test_the_best_weights_are_kept_and_not_the_last(train, validation):
+    """An absurd learning rate makes the loss jump about, so that best and last differ."""
+    config = TrainingConfig(learning_rate=0.3, batch_size=64, max_epochs=8)
+    model = build_model(MODELS["vae"], seed=0)
+    history = fit(model, train, validation, config, device="cpu", progress=False)
+    assert history.best_epoch < history.epochs
+    again = build_model(MODELS["vae"], seed=0)
+    until_best = TrainingConfig(learning_rate=0.3, batch_size=64, max_epochs=history.best_epoch)
+    fit(again, train, validation, until_best, device="cpu", progress=False)
+    assert torch.equal(weights(model), weights(again))
+
+
+def test_training_stops_when_patience_is_spent(train, validation):
+    config = TrainingConfig(learning_rate=0.3, batch_size=64, max_epochs=100, patience=3)
+    history = fit(
+        build_model(MODELS["vae"], seed=0), train, validation, config, "cpu", progress=False
+    )
+    assert history.epochs == history.best_epoch + 3 < 100
+
+
+def test_the_best_epoch_counts_from_one():
+    history = History()
+    assert history.best_epoch == 0
+    for value in (3.0, 1.0, 2.0):
+        history.append((0.0, 0.0), (value, 0.5))
+    assert history.best_epoch == 2
+    assert history.validation_loss == [3.5, 1.5, 2.5]
+
+
+@every_model
+def test_a_run_in_two_sittings_equals_one_in_one(config, train, validation, tmp_path, monkeypatch):
+    whole = build_model(config, seed=0)
+    expected = fit(whole, train, validation, TRAINING, device="cpu", progress=False)
+
+    class Interrupted(Exception):
+        pass
+
+    def stop_in_epoch_3(epoch):
+        if epoch == 3:
+            raise Interrupted
+
+    first = build_model(config, seed=0)
+    begin_epoch = first.begin_epoch
+    monkeypatch.setattr(first, "begin_epoch", lambda e: (stop_in_epoch_3(e), begin_epoch(e)))
+    checkpoint = tmp_path / "run.safetensors"
+    with pytest.raises(Interrupted):
+        fit(first, train, validation, TRAINING, "cpu", checkpoint, progress=False)
+
+    second = build_model(config, seed=99)  # the checkpoint brings its own weights
+    history = fit(second, train, validation, TRAINING, "cpu", checkpoint, progress=False)
+    assert history == expected
+    assert torch.equal(weights(second), weights(whole))
+
+
+def _fit_slowly(checkpoint):
+    torch.set_num_threads(1)
+    model = build_model(MODELS["sdm-dct"], seed=0)
+    begin_epoch = model.begin_epoch
+    model.begin_epoch = lambda epoch: (time.sleep(0.2), begin_epoch(epoch))
+    frames = make_frames(640, 0), make_frames(128, 1)
+    fit(model, *frames, TRAINING, "cpu", checkpoint, progress=False)
+
+
+def test_a_killed_run_equals_one_never_killed(train, validation, tmp_path):
+    checkpoint = tmp_path / "run.safetensors"
+    process = multiprocessing.get_context("spawn").Process(target=_fit_slowly, args=(checkpoint,))
+    process.start()
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+
+    resumed, whole = (build_model(MODELS["sdm-dct"], seed=0) for _ in range(2))
+    history = fit(resumed, train, validation, TRAINING, "cpu", checkpoint, progress=False)
+    assert history == fit(whole, train, validation, TRAINING, "cpu", progress=False)
+    assert torch.equal(weights(resumed), weights(whole))
+
+
+def test_a_finished_run_is_not_run_again(train, validation, tmp_path):
+    checkpoint = tmp_path / "run.safetensors"
+    model, again = (build_model(MODELS["vae"], seed=0) for _ in range(2))
+    first = fit(model, train, validation, TRAINING, "cpu", checkpoint, progress=False)
+    written = checkpoint.stat().st_mtime_ns
+    assert fit(again, train, validation, TRAINING, "cpu", checkpoint, progress=False) == first
+    assert torch.equal(weights(model), weights(again))
+    assert checkpoint.stat().st_mtime_ns == written
+
+
+def test_a_checkpoint_of_another_run_is_refused(train, validation, tmp_path):
+    checkpoint = tmp_path / "run.safetensors"
+    config = TrainingConfig(batch_size=64, max_epochs=1)
+    fit(build_model(MODELS["vae"], 0), train, validation, config, "cpu", checkpoint, False)
+    other = TrainingConfig(batch_size=32, max_epochs=1)
+    with pytest.raises(ValueError, match=r"run.safetensors is of another run \(training was"):
+        fit(build_model(MODELS["vae"], 0), train, validation, other, "cpu", checkpoint, False)
+    with pytest.raises(ValueError, match=r"another run \(model was"):
+        fit(build_model(MODELS["vsc"], 0), train, validation, config, "cpu", checkpoint, False)
+    with pytest.raises(ValueError, match=r"another run \(train frames was 640, is now 639"):
+        fit(build_model(MODELS["vae"], 0), train[1:], validation, config, "cpu", checkpoint, False)
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    with pytest.raises(ValueError, match="is no checkpoint, or a damaged one"):
+        fit(build_model(MODELS["vae"], 0), train, validation, config, "cpu", checkpoint, False)
+
+
+@pytest.mark.parametrize(
+    ("frames", "named"),
+    [
+        (np.ones((10, 32), np.float32), r"shape \(10, 32\), the model needs \(n_frames, 33\)"),
+        (np.ones((0, 33), np.float32), r"shape \(0, 33\)"),
+        (np.ones(33, np.float32), r"shape \(33,\)"),
+        (np.full((10, 33), np.nan, np.float32), "NaN"),
+        (np.full((10, 33), np.inf, np.float32), "infinite"),
+        (np.full((10, 33), -1, np.float32), "negative"),
+    ],
+)
+def test_frames_that_are_no_power_spectra_are_refused(frames, named, train, validation):
+    model = build_model(MODELS["vae"], seed=0)
+    with pytest.raises(ValueError, match="train frames.*" + named):
+        fit(model, frames, validation, TRAINING, device="cpu", progress=False)
+    with pytest.raises(ValueError, match="validation frames.*" + named):
+        fit(model, train, frames, TRAINING, device="cpu", progress=False)
+
+
+def test_a_loss_that_overflows_stops_the_run(train, validation):
+    config = TrainingConfig(learning_rate=1e6, batch_size=64, max_epochs=50)
+    with pytest.raises(FloatingPointError, match="no longer finite in epoch"):
+        fit(build_model(MODELS["vae"], 0), train, validation, config, "cpu", progress=False)
+
+
+def test_devices():
+    assert find_device("cpu").type == "cpu"
+    with pytest.raises(ValueError, match="unknown device 'gpu': use auto, cpu, cuda"):
+        find_device("gpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_cuda_asked_for_and_absent(train, validation):
+    assert find_device("auto").type == "cpu"
+    with pytest.raises(RuntimeError, match=r"'cuda' was asked for, and this machine has 0 CUDA"):
+        fit(build_model(MODELS["vae"], 0), train, validation, TRAINING, "cuda", progress=False)
+
+
+@pytest.mark.cuda
+@every_model
+def test_a_gpu_learns_what_a_cpu_learns(config, train, validation):
+    losses = [
+        fit(
+            build_model(config, seed=0), train, validation, TRAINING, device, progress=False
+        ).validation_loss[-1]
+        for device in ("cpu", "cuda")
+    ]
+    assert losses[0] == pytest.approx(losses[1], abs=2.0)
