@@ -38,7 +38,7 @@ def pesq_lqo(reference: np.ndarray, estimate: np.ndarray, band: str = "nb") -> f
     of speech. See the chapter *Hear it first*.
 
     Raises:
-        Unscorable: for silence, less than a quarter of a second, or no detectable speech.
+        Unscorable: for silence, or less than a quarter of a second.
         ValueError: for another band, or unequal or not finite waveforms.
     """
     if band not in _LQO_MAP:
@@ -46,10 +46,10 @@ def pesq_lqo(reference: np.ndarray, estimate: np.ndarray, band: str = "nb") -> f
     _check_pair(reference, estimate)
     try:
         return float(itu_pesq.pesq(SAMPLE_RATE, reference, estimate, band))
-    except itu_pesq.NoUtterancesError:
-        raise Unscorable("PESQ detects no speech") from None
     except itu_pesq.BufferTooShortError:
         raise Unscorable("PESQ needs at least a quarter of a second") from None
+    except itu_pesq.PesqError as error:
+        raise Unscorable(f"PESQ gives no score: {error}") from None
 
 
 def pesq_raw(reference: np.ndarray, estimate: np.ndarray) -> float:

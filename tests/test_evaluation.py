@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -38,6 +38,13 @@ def scores(model, utterances):
     return evaluate(model, utterances, n_jobs=1, progress=False)
 
 
+def assert_same(actual, expected):
+    """Equal scores; ESTOI alone may differ in its last bit with where its arrays lie in memory."""
+    for one, other in zip(actual, expected, strict=True):
+        assert one.values == pytest.approx(other.values, rel=1e-12)
+        assert replace(one, values={}) == replace(other, values={})
+
+
 def test_every_utterance_has_every_score(scores, utterances):
     assert [(row.speaker, row.utterance) for row in scores] == [
         (utterance.speaker, utterance.name) for utterance in utterances
@@ -49,21 +56,21 @@ def test_every_utterance_has_every_score(scores, utterances):
 
 
 def test_the_cores_do_not_change_the_scores(scores, model, utterances):
-    assert evaluate(model, utterances, n_jobs=2, progress=False) == scores
+    assert_same(evaluate(model, utterances, n_jobs=2, progress=False), scores)
 
 
 def test_scores_are_those_of_a_resynthesis(scores, model, utterances):
     result = resynthesise(model, utterances[0].waveform())
-    assert score(result, utterances[0].speaker, utterances[0].name) == scores[0]
+    assert_same([score(result, utterances[0].speaker, utterances[0].name)], scores[:1])
 
 
 def test_samples_differ_from_means_and_repeat(scores, model, utterances):
     sampled, again = (
         evaluate(model, utterances, sample=True, seed=1, n_jobs=1, progress=False) for _ in range(2)
     )
-    assert sampled == again
+    assert_same(sampled, again)
     assert sampled[0].values["si_sdr"] != scores[0].values["si_sdr"]
-    assert sampled[0].values["hoyer"] == scores[0].values["hoyer"]  # always of the mean
+    assert sampled[0].values["hoyer"] == pytest.approx(scores[0].values["hoyer"])  # of the mean
 
 
 def test_means_count_utterances_once_and_frames_once_for_hoyer(scores):

@@ -90,8 +90,6 @@ def test_silence_cannot_be_scored(metric, silent, speech):
 def test_reasons_are_given_where_a_metric_gives_up(speech):
     with pytest.raises(Unscorable, match="quarter of a second"):
         pesq_lqo(speech[8000:11_000], speech[8000:11_000])
-    with pytest.raises(Unscorable, match="detects no speech"):
-        pesq_lqo(speech, 1e-9 * speech)
     with pytest.raises(Unscorable, match="STOI needs about"):
         stoi(speech[8000:12_000], speech[8000:12_000])
     with pytest.raises(Unscorable, match="orthogonal"):
