@@ -35,8 +35,9 @@ $(STAMP): requirements.lock pyproject.toml
 
 book: _build/html/index.html  ## execute the chapters and render _build/html/index.html
 
+# One thread: for networks of this size a second gains little, and on a busy machine it costs much.
 _build/html/index.html: $(STAMP) _build/outputs $(PAGES)
-	$(BIN)/jupyter-book build book --config _config.yml --toc $(CURDIR)/_toc.yml --path-output . \
+	OMP_NUM_THREADS=1 $(BIN)/jupyter-book build book --config _config.yml --toc $(CURDIR)/_toc.yml --path-output . \
 		--warningiserror --keep-going
 
 # Executed chapters are kept between builds. They are forgotten when the code behind them, or what

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import soundfile
-from IPython.display import HTML, Markdown
+from IPython.display import HTML
 
 from .config import SAMPLE_RATE
 
@@ -41,7 +41,7 @@ def _data_url(waveform: np.ndarray) -> str:
     return "data:audio/wav;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def table(rows: Mapping[str, Mapping[str, float]], columns: Mapping[str, str]) -> Markdown:
+def table(rows: Mapping[str, Mapping[str, float]], columns: Mapping[str, str]) -> HTML:
     """A table with one labelled row for each mapping of values; absent values are dashes.
 
     Args:
@@ -49,11 +49,16 @@ def table(rows: Mapping[str, Mapping[str, float]], columns: Mapping[str, str]) -
             ``{"si_sdr": "SI-SDR (dB) | .1f"}``.
     """
     headings, formats = zip(*(text.rsplit(" | ", 1) for text in columns.values()), strict=True)
-    lines = ["| | " + " | ".join(headings) + " |", "|:--|" + "--:|" * len(columns)]
+    lines = [_row("th", "", headings)]
     for label, values in rows.items():
         cells = (
             format(values[key], spec) if key in values else "–"
             for key, spec in zip(columns, formats, strict=True)
         )
-        lines.append(f"| {label} | " + " | ".join(cells) + " |")
-    return Markdown("\n".join(lines))
+        lines.append(_row("td", label, cells))
+    return HTML('<table class="table">' + "".join(lines) + "</table>")
+
+
+def _row(tag: str, label: str, cells: Iterable[str]) -> str:
+    texts = "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells)
+    return f'<tr><th scope="row">{html.escape(label)}</th>{texts}</tr>'
