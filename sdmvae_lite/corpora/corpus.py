@@ -11,7 +11,7 @@ from itertools import chain, zip_longest
 from typing import Protocol
 
 import numpy as np
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 PARTS = ("train", "validation", "test")
 SHARES = {"train": 39, "validation": 8, "test": 9}  # the paper's speakers (Section 4.1)

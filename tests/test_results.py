@@ -1,0 +1,63 @@
+"""Published numbers are those of the run records."""
+
+import json
+import math
+import re
+
+import pytest
+from toc import ROOT
+
+from sdmvae_lite.config import ModelConfig, TrainingConfig, from_dict
+from sdmvae_lite.evaluation import Scores, mean_scores
+
+RECORDS = {path.stem: path for path in sorted((ROOT / "results").glob("*.json"))}
+COLUMNS = ("pesq_raw", "stoi", "estoi", "si_sdr", "hoyer")
+
+each_record = pytest.mark.parametrize("path", RECORDS.values(), ids=RECORDS)
+
+
+def read(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def means(record, decoding="posterior mean"):
+    return mean_scores([Scores(**row) for row in record[decoding]])
+
+
+@each_record
+def test_a_record_says_what_it_is_of(path):
+    record = read(path)
+    from_dict(ModelConfig, record["model"])
+    from_dict(TrainingConfig, record["training"])
+    assert re.fullmatch("[0-9a-f]{64}", record["corpus"]["fingerprint"])
+    assert {"torch", "pesq", "pystoi"} <= record["versions"].keys()
+    losses = record["history"]["validation_reconstruction"]
+    assert 1 <= record["best epoch"] <= len(losses)
+
+
+@each_record
+def test_a_record_has_every_score_of_every_utterance(path):
+    record = read(path)
+    names = [(row["speaker"], row["utterance"]) for row in record["posterior mean"]]
+    assert names == [(row["speaker"], row["utterance"]) for row in record["sample"]]
+    assert len(set(names)) == len(names)
+    for row in record["posterior mean"] + record["sample"]:
+        assert all(math.isfinite(value) for value in row["values"].values())
+        assert not row["unscored"]
+
+
+@pytest.mark.parametrize(
+    ("row", "record"),
+    [
+        ("VAE", "speechocean762-vae-32-seed0"),
+        ("SDM-VAE, D = I", "speechocean762-sdm-identity-32-seed0"),
+    ],
+)
+def test_the_readme_quotes_its_records(row, record):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    cells = re.search(rf"^\| {re.escape(row)} \|(.*)\|$", text, re.MULTILINE).group(1).split("|")
+    quoted = [cell.strip() for cell in cells]
+    scores = means(read(RECORDS[record]))
+    formats = (".2f", ".3f", ".3f", ".1f", ".2f")
+    expected = [format(scores[c], spec) for c, spec in zip(COLUMNS, formats, strict=True)]
+    assert quoted == expected
