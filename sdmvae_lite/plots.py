@@ -29,7 +29,7 @@ def use_style() -> None:
     """Set matplotlib's defaults for a chapter."""
     plt.rcParams.update(
         {
-            "figure.figsize": (6.0, 3.4),
+            "figure.figsize": (5.2, 3.2),
             "figure.dpi": 160,
             "figure.facecolor": "white",
             "figure.constrained_layout.use": True,

@@ -154,6 +154,7 @@ def test_audio_can_be_played(visit, name):
                 audio.load();
             })))"""
     )
+    assert durations
     assert all(0 < duration < 60 for duration in durations), durations
 
 

@@ -2,8 +2,9 @@
 
     python tools/reference_runs.py FOLDER NAME [ROW ...]
 
-FOLDER is anything `load_corpus` takes, NAME what its records are called, ROW a key of MODELS. A run that is stopped goes
-on where it was when the command is given again; a record that exists is not made again.
+FOLDER is anything `load_corpus` takes, NAME what its records are called, ROW a key of `MODELS`
+(none is all of them). A run that is stopped goes on where it was when the command is given again; a
+record that exists is not made again.
 """
 
 import importlib.metadata
