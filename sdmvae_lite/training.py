@@ -88,8 +88,8 @@ def fit(
         progress: show a bar with the losses and the time left.
 
     Raises:
-        ValueError: if frames do not fit the model, are not finite or are fewer than none; if the
-            checkpoint is of another model or configuration; for an unknown device.
+        ValueError: if there are no frames, or they do not fit the model or are no power spectra;
+            if the checkpoint is of another model or configuration; for an unknown device.
         RuntimeError: if CUDA is asked for and absent.
         FloatingPointError: if the loss stops being finite, naming the epoch.
     """
