@@ -37,8 +37,8 @@ book: _build/html/index.html  ## execute the chapters and render _build/html/ind
 
 # One thread: for networks of this size a second gains little, and on a busy machine it costs much.
 _build/html/index.html: $(STAMP) _build/outputs $(PAGES)
-	OMP_NUM_THREADS=1 $(BIN)/jupyter-book build book --config _config.yml --toc $(CURDIR)/_toc.yml --path-output . \
-		--warningiserror --keep-going
+	OMP_NUM_THREADS=1 $(BIN)/jupyter-book build book --path-output . \
+		--config _config.yml --toc $(CURDIR)/_toc.yml --warningiserror --keep-going
 
 # Executed chapters are kept between builds. They are forgotten when the code behind them, or what
 # they were asked to run on, is no longer the same.

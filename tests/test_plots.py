@@ -16,6 +16,12 @@ from sdmvae_lite.training import History
 matplotlib.use("agg")
 
 
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
 def history():
     losses = [3.0, 1.0, 2.0]
     return History(losses, [0.5] * 3, losses, [0.5] * 3)
@@ -36,29 +42,24 @@ def test_every_figure_is_drawn_where_it_is_asked_for_and_has_labels(plot):
     assert plot(ax) is ax
     assert ax.get_xlabel()
     assert ax.get_ylabel()
-    plt.close("all")
 
 
 def test_a_spectrogram_has_seconds_and_kilohertz():
     ax = plot_spectrogram(np.ones((125, 513)))
     assert ax.images[0].get_extent() == [0, 2.0, 0, 8.0]
-    plt.close("all")
 
 
 def test_the_best_epoch_is_marked():
     ax = plot_history(history())
     assert ax.lines[2].get_xydata().tolist() == [[2, 1.5]]
-    plt.close("all")
 
 
 def test_a_one_hot_code_falls_to_zero_at_once():
     ax = plot_sorted_magnitudes(np.eye(32))
     assert ax.lines[0].get_ydata()[:2].tolist() == [1, 0]
-    plt.close("all")
 
 
 def test_figures_keep_a_ground_that_dark_mode_leaves_readable():
     with matplotlib.rc_context():
         use_style()
         assert plt.figure().get_facecolor() == (1, 1, 1, 1)
-    plt.close("all")

@@ -20,10 +20,6 @@ def read(path):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def means(record, decoding="posterior mean"):
-    return mean_scores([Scores(**row) for row in record[decoding]])
-
-
 @each_record
 def test_a_record_says_what_it_is_of(path):
     record = read(path)
@@ -57,7 +53,7 @@ def test_the_readme_quotes_its_records(row, record):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     cells = re.search(rf"^\| {re.escape(row)} \|(.*)\|$", text, re.MULTILINE).group(1).split("|")
     quoted = [cell.strip() for cell in cells]
-    scores = means(read(RECORDS[record]))
+    scores = mean_scores([Scores(**row) for row in read(RECORDS[record])["posterior mean"]])
     formats = (".2f", ".3f", ".3f", ".1f", ".2f")
     expected = [format(scores[c], spec) for c, spec in zip(COLUMNS, formats, strict=True)]
     assert quoted == expected

@@ -1,17 +1,14 @@
 """Train models by the paper's protocol on a corpus and write one run record each into results/.
 
-    python tools/reference_runs.py FOLDER NAME [ROW ...]
-
-FOLDER is anything `load_corpus` takes, NAME what its records are called, ROW a key of `MODELS`
-(none is all of them). A run that is stopped goes on where it was when the command is given again; a
-record that exists is not made again.
+A run that is stopped goes on where it was when the command is given again; a record that exists is
+not made again.
 """
 
+import argparse
 import importlib.metadata
 import json
 import os
 import platform
-import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -36,6 +33,7 @@ def run(config: ModelConfig, training: TrainingConfig, corpus: Corpus, checkpoin
     train, validation = (load_frames(corpus, part) for part in ("train", "validation"))
     started = time.monotonic()
     history = fit(model, train, validation, training, device="cpu", checkpoint=checkpoint)
+    seconds = round(time.monotonic() - started)
     return {
         "model": to_dict(config),
         "training": to_dict(training),
@@ -43,7 +41,7 @@ def run(config: ModelConfig, training: TrainingConfig, corpus: Corpus, checkpoin
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "threads": torch.get_num_threads(),
-        "seconds of training in the last sitting": round(time.monotonic() - started),
+        "seconds of training in the last sitting": seconds,
         "frames": {"train": len(train), "validation": len(validation)},
         "best epoch": history.best_epoch,
         "history": {
@@ -59,12 +57,17 @@ def as_row(scores: Scores) -> dict:
     return asdict(scores) | {"values": rounded, "seconds": round(scores.seconds, 3)}
 
 
-def main(folder: str, name: str, *rows: str) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("corpus", help="a name or a folder, as `load_corpus` takes it")
+    parser.add_argument("name", help="what the records are called")
+    parser.add_argument("--model", choices=MODELS, action="append", help="default: all")
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
-    corpus = load_corpus(folder)
-    for row in rows or MODELS:
+    corpus = load_corpus(arguments.corpus)
+    for row in arguments.model or MODELS:
         training = TrainingConfig()
-        label = f"{name}-{row}-seed{training.seed}"
+        label = f"{arguments.name}-{row}-seed{training.seed}"
         record = RESULTS / f"{label}.json"
         if record.exists():
             continue
@@ -76,4 +79,4 @@ def main(folder: str, name: str, *rows: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
