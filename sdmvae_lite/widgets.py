@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import ipywidgets
+import matplotlib.pyplot as plt
 import numpy as np
 import soundfile
-from IPython.display import HTML
+from IPython.display import HTML, display
 
 from .config import SAMPLE_RATE
 
@@ -62,3 +64,83 @@ def table(rows: Mapping[str, Mapping[str, float]], columns: Mapping[str, str]) -
 def _row(tag: str, label: str, cells: Iterable[str]) -> str:
     texts = "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells)
     return f'<tr><th scope="row">{html.escape(label)}</th>{texts}</tr>'
+
+
+def explore(
+    draw: Callable[..., None],
+    controls: Mapping[str, Sequence],
+    shown: Sequence[Mapping[str, object]],
+    height: float = 2.8,
+) -> None:
+    """Display a figure with a slider for each of its settings, and small multiples of it.
+
+    Where a kernel answers (JupyterLab, Colab) the sliders redraw the figure. A page without one,
+    such as the rendered book, shows the figure at the settings of ``shown`` instead, one below
+    the other. Both are alternatives of one output; a front end takes the one it can use.
+
+    Args:
+        draw: called as ``draw(ax, **setting)``; draws on the axes and labels them. A title is
+            added here where there is none.
+        controls: for each setting, the values of its slider. Names appear as they are: no TeX.
+        shown: the settings of the small multiples; the sliders start at the first.
+        height: of one figure, in inches.
+
+    Raises:
+        ValueError: if ``shown`` is empty or holds a value that its slider does not have.
+    """
+    if not shown:
+        raise ValueError("`shown` is empty: give at least one setting for pages without a kernel")
+    sliders = {
+        name: _slider(name, values, shown, start=shown[0][name])
+        for name, values in controls.items()
+    }
+    picture = ipywidgets.Image(format="png", layout={"max_width": "100%"})
+
+    def redraw(_change: object = None) -> None:
+        setting = {name: slider.value for name, slider in sliders.items()}
+        picture.value = _png(draw, [setting], height)
+
+    for slider in sliders.values():
+        slider.observe(redraw, names="value")
+    redraw()
+    view = {
+        "version_major": 2,
+        "version_minor": 0,
+        "model_id": ipywidgets.VBox([*sliders.values(), picture]).model_id,
+    }
+    bundle = {
+        "application/vnd.jupyter.widget-view+json": view,
+        "image/png": base64.b64encode(_png(draw, shown, height)).decode(),
+        "text/plain": f"a figure with sliders for {', '.join(controls)}",
+    }
+    display(bundle, raw=True)
+
+
+def _slider(
+    name: str, values: Sequence, shown: Sequence[Mapping[str, object]], start: object
+) -> ipywidgets.SelectionSlider:
+    for setting in shown:
+        if setting[name] not in values:
+            raise ValueError(f"{name} = {setting[name]} is not among its slider's values")
+    options = [(_text(value), value) for value in values]
+    return ipywidgets.SelectionSlider(options=options, value=start, description=name)
+
+
+def _png(draw: Callable[..., None], settings: Sequence[Mapping], height: float) -> bytes:
+    """The figure at each of the settings, one below the other."""
+    width = plt.rcParams["figure.figsize"][0]
+    figure, axes = plt.subplots(
+        len(settings), figsize=(width, height * len(settings)), squeeze=False
+    )
+    for ax, setting in zip(axes.flat, settings, strict=True):
+        draw(ax, **setting)
+        if not ax.get_title():
+            ax.set_title(", ".join(f"{name} = {_text(value)}" for name, value in setting.items()))
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    plt.close(figure)
+    return file.getvalue()
+
+
+def _text(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)

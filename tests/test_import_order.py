@@ -7,7 +7,7 @@ from toc import ROOT
 
 PACKAGE = ROOT / "sdmvae_lite"
 
-# What each module may import from the package. Only chapters import plots and widgets.
+# What each module may import from the package. Only chapters import checks, plots and widgets.
 ALLOWED = {
     "config": set(),
     "corpora": {"config"},
@@ -20,6 +20,7 @@ ALLOWED = {
     "training": {"config", "spectra", "frames", "models", "storage"},
     "resynthesis": {"config", "spectra", "models"},
     "metrics": {"config"},
+    "checks": set(),
     "evaluation": {"config", "corpora", "spectra", "models", "resynthesis", "metrics"},
 }
 ALLOWED |= {"plots": set(ALLOWED), "widgets": set(ALLOWED)}

@@ -1,0 +1,42 @@
+"""The one line that a chapter prints when a derivation meets a number."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+
+def agree(
+    what: str, value: ArrayLike | Tensor, reference: ArrayLike | Tensor, within: float
+) -> None:
+    """Print how far ``value`` is from ``reference``, and stop if that is too far.
+
+    Chapters hold each formula against a quadrature, a simulation or another library with it. Of
+    arrays, which must have one shape, the largest distance counts.
+
+    Args:
+        what: which formula, and what it is held against.
+        within: largest distance allowed, in the unit of the values.
+
+    Raises:
+        AssertionError: if the distance is larger than ``within``, or not a number.
+
+    >>> agree("pi, by Archimedes", 22 / 7, np.pi, within=0.002)
+    pi, by Archimedes: 3.14286 and 3.14159, apart by 1.3e-03 (allowed 2.0e-03)
+    """
+    value, reference = _float64(value), _float64(reference)
+    if value.shape != reference.shape:
+        raise AssertionError(f"{what}: shapes {value.shape} and {reference.shape} differ")
+    apart = np.abs(value - reference).max()
+    shown = f"{value:.6g} and {reference:.6g}" if value.ndim == 0 else f"{value.size:,} pairs"
+    line = f"{what}: {shown}, apart by {apart:.1e} (allowed {within:.1e})"
+    if not apart <= within:
+        raise AssertionError(line)
+    print(line)
+
+
+def _float64(value: ArrayLike | Tensor) -> np.ndarray:
+    if isinstance(value, Tensor):
+        value = value.detach().cpu()
+    return np.asarray(value, dtype=np.float64)

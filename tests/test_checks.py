@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+import torch
+
+from sdmvae_lite.checks import agree
+
+
+def test_agreement_is_printed_with_its_distance(capsys):
+    agree("a formula", torch.tensor(0.5), 0.5001, within=1e-3)
+    assert (
+        capsys.readouterr().out == "a formula: 0.5 and 0.5001, apart by 1.0e-04 (allowed 1.0e-03)\n"
+    )
+
+
+def test_arrays_agree_where_they_differ_most(capsys):
+    agree("a thousand", np.zeros(1000), np.linspace(0, 0.1, 1000), within=0.2)
+    assert (
+        capsys.readouterr().out == "a thousand: 1,000 pairs, apart by 1.0e-01 (allowed 2.0e-01)\n"
+    )
+    with pytest.raises(AssertionError, match=r"apart by 1\.0e-01"):
+        agree("a thousand", np.zeros(1000), np.linspace(0, 0.1, 1000), within=0.05)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_a_number_agrees_with_nothing(value):
+    with pytest.raises(AssertionError):
+        agree("broken", value, 1.0, within=1e9)
+
+
+def test_shapes_are_not_broadcast():
+    with pytest.raises(AssertionError, match=r"shapes \(3,\) and \(\) differ"):
+        agree("an array and a number", np.ones(3), 1.0, within=1.0)
+
+
+def test_gradients_are_no_hindrance(capsys):
+    agree("a parameter", torch.ones(2, requires_grad=True), torch.ones(2), within=0.0)
+    assert "2 pairs, apart by 0.0e+00" in capsys.readouterr().out
