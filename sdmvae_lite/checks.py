@@ -1,4 +1,7 @@
-"""The one line that a chapter prints when a derivation meets a number."""
+"""The one line that a chapter prints when a derivation meets a number.
+
+First used in :doc:`04_derive_the_elbo`.
+"""
 
 from __future__ import annotations
 

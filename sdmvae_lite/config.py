@@ -1,7 +1,8 @@
 """Everything that can be set, as frozen dataclasses that travel to and from JSON.
 
 The defaults are the paper's protocol (Section 4.1), so ``STFTConfig()``, ``ModelConfig()`` and
-``TrainingConfig()`` read as a description of the paper's standard VAE with m = 32.
+``TrainingConfig()`` read as a description of the paper's standard VAE with m = 32. See
+:doc:`12_bring_your_own_speech`.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def _require(condition: bool, config: Any, name: str, wanted: str) -> None:
 class STFTConfig:
     """Short-time Fourier transform: 64 ms sine window, 75 % overlap, no zero padding.
 
-    Derived in the chapter *Turn speech into spectra*.
+    See :doc:`02_speech_to_spectra`.
     """
 
     window_length: int = 1024  # samples

@@ -14,7 +14,10 @@ from .config import ModelConfig
 
 
 def identity_dictionary(m: int) -> Tensor:
-    """D = I, shape (m, m): the code is the latent vector itself (paper, Section 4.1.2)."""
+    """D = I, shape (m, m): the code is the latent vector itself (paper, Section 4.1.2).
+
+    See :doc:`09_build_dictionaries`.
+    """
     _check_size("m", m)
     return torch.eye(m)
 
@@ -27,6 +30,7 @@ def dct_dictionary(m: int, k: int, constant_atom: bool = True) -> Tensor:
     atom 0, which mean subtraction would annihilate, stays constant; that is what the authors'
     released code builds. Without it they are r = 1 … k, the equation read to the letter, and for
     k ≥ m the rank is m - 1: no combination of atoms has a mean.
+    See :doc:`09_build_dictionaries`.
 
     Raises:
         ValueError: if m or k is below 1, or m = 1 without the constant atom (nothing is left
@@ -51,7 +55,10 @@ def dct_dictionary(m: int, k: int, constant_atom: bool = True) -> Tensor:
 
 
 def build_dictionary(config: ModelConfig) -> Tensor:
-    """The dictionary that a model configuration names, shape (m, code_size)."""
+    """The dictionary that a model configuration names, shape (m, code_size).
+
+    See :doc:`09_build_dictionaries`.
+    """
     if config.dictionary == "identity":
         return identity_dictionary(config.m)
     return dct_dictionary(config.m, config.code_size, config.constant_atom)
@@ -59,6 +66,8 @@ def build_dictionary(config: ModelConfig) -> Tensor:
 
 def coherence(dictionary: Tensor) -> float:
     """Largest absolute inner product between two different atoms, in [0, 1].
+
+    See :doc:`09_build_dictionaries`.
 
     >>> coherence(identity_dictionary(4))
     0.0
@@ -69,7 +78,10 @@ def coherence(dictionary: Tensor) -> float:
 
 
 def singular_values(dictionary: Tensor) -> Tensor:
-    """Singular values in descending order, shape (min(m, k),)."""
+    """Singular values in descending order, shape (min(m, k),).
+
+    See :doc:`09_build_dictionaries`.
+    """
     return torch.linalg.svdvals(dictionary.double())
 
 
@@ -77,6 +89,7 @@ def rank(dictionary: Tensor) -> int:
     """Dimension of the space of latent codes that the atoms can reach.
 
     Counts the singular values above float32 rounding of the largest one.
+    See :doc:`09_build_dictionaries`.
     """
     values = singular_values(dictionary)
     tolerance = values[0] * max(dictionary.shape) * torch.finfo(torch.float32).eps
@@ -84,7 +97,10 @@ def rank(dictionary: Tensor) -> int:
 
 
 def check_dictionary(dictionary: Tensor) -> None:
-    """Raise ValueError unless ``dictionary`` is a finite (m, k) matrix with unit-norm columns."""
+    """Raise ValueError unless ``dictionary`` is a finite (m, k) matrix with unit-norm columns.
+
+    See :doc:`09_build_dictionaries`.
+    """
     if dictionary.ndim != 2 or 0 in dictionary.shape:
         raise ValueError(f"a dictionary has shape (m, k), not {tuple(dictionary.shape)}")
     if not torch.isfinite(dictionary).all():

@@ -22,11 +22,13 @@ def complex_gaussian_nll(power: Tensor, log_variance: Tensor) -> Tensor:
 
     .. math:: -\log p(x) - \log\pi = \frac{|x|^2}{\sigma^2} + \log\sigma^2
 
+    See :doc:`03_choose_a_loss`.
+
     Args:
         power: :math:`s = |x|^2`, any shape, non-negative.
         log_variance: :math:`\log\sigma^2`, same shape.
 
-    Derived in the chapter *Turn speech into spectra*; the likelihood of the paper's Section 3.3.
+    The likelihood of the paper's Section 3.3.
     """
     return power * torch.exp(-log_variance.clamp(min=_LOG_VARIANCE_FLOOR)) + log_variance
 
@@ -35,8 +37,8 @@ def itakura_saito(power: Tensor, estimate: Tensor) -> Tensor:
     r"""Itakura–Saito divergence :math:`s/\hat s - \log(s/\hat s) - 1` of positive powers.
 
     Zero where they agree, and unchanged when both are scaled together (Févotte, Bertin and
-    Durrieu, 2009). It is `complex_gaussian_nll` less its minimum over the variance. See the
-    chapter *Turn speech into spectra*.
+    Durrieu, 2009). It is `complex_gaussian_nll` less its minimum over the variance.
+    See :doc:`03_choose_a_loss`.
 
     >>> itakura_saito(torch.tensor([1.0, 10.0]), torch.tensor([2.0, 20.0]))
     tensor([0.1931, 0.1931])
@@ -50,7 +52,7 @@ def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:
 
     .. math:: \tfrac12\left(\mu^2 + \sigma^2 - 1 - \log\sigma^2\right)
 
-    The regulariser of the standard VAE (paper, eq. 3). See *Train a VAE on speech*.
+    The regulariser of the standard VAE (paper, eq. 3). See :doc:`04_derive_the_elbo`.
     """
     return 0.5 * (mu.square() + torch.expm1(logvar) - logvar)
 
@@ -58,7 +60,10 @@ def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:
 def gaussian_kl_between(
     mu: Tensor, logvar: Tensor, prior_mu: Tensor, prior_logvar: Tensor
 ) -> Tensor:
-    r"""KL from :math:`\mathcal N(\mu, \sigma^2)` to :math:`\mathcal N(\mu_0, \sigma_0^2)`."""
+    r"""KL from :math:`\mathcal N(\mu, \sigma^2)` to :math:`\mathcal N(\mu_0, \sigma_0^2)`.
+
+    See :doc:`04_derive_the_elbo`.
+    """
     log_ratio = logvar - prior_logvar
     # (mu - mu_0) / sigma_0 is squared last, so that a wide prior never meets an overflowed square
     distance = (mu - prior_mu) * torch.exp(-0.5 * prior_logvar)
@@ -71,7 +76,8 @@ def ard_kl(mu: Tensor, logvar: Tensor) -> Tensor:
     .. math:: \tfrac12 \log\left(1 + \frac{\mu^2}{\sigma^2}\right)
 
     Half the log of one plus a signal-to-noise ratio: zero for a coefficient that carries no
-    signal, and the same when μ and σ are scaled together. See *Hear it first*.
+    signal, and the same when μ and σ are scaled together.
+    See :doc:`08_sparsity_promoting_prior`.
 
     >>> ard_kl(torch.tensor(0.0), torch.tensor(-3.0)).item()
     0.0
@@ -84,6 +90,8 @@ def ard_kl(mu: Tensor, logvar: Tensor) -> Tensor:
 def ard_kl_at(mu: Tensor, logvar: Tensor, gamma: Tensor) -> Tensor:
     r"""KL to :math:`\mathcal N(0, \gamma)` for any variances γ > 0 (paper, eq. 7).
 
+    See :doc:`08_sparsity_promoting_prior`.
+
     >>> mu, logvar = torch.tensor(0.5), torch.tensor(-1.0)
     >>> gamma = optimal_gamma(mu, logvar)
     >>> torch.allclose(ard_kl_at(mu, logvar, gamma), ard_kl(mu, logvar))
@@ -93,7 +101,10 @@ def ard_kl_at(mu: Tensor, logvar: Tensor, gamma: Tensor) -> Tensor:
 
 
 def optimal_gamma(mu: Tensor, logvar: Tensor) -> Tensor:
-    r"""The prior variances that minimise the KL: :math:`\gamma = \mu^2 + \sigma^2` (eq. 9)."""
+    r"""The prior variances that minimise the KL: :math:`\gamma = \mu^2 + \sigma^2` (eq. 9).
+
+    See :doc:`08_sparsity_promoting_prior`.
+    """
     return mu.square() + logvar.exp()
 
 
@@ -101,6 +112,8 @@ def bernoulli_kl(logit: Tensor, prior_logit: Tensor) -> Tensor:
     r"""KL between two Bernoulli distributions given by their logits.
 
     .. math:: g \log\frac{g}{g_0} + (1-g) \log\frac{1-g}{1-g_0}, \qquad g = \mathrm{sigmoid}(l)
+
+    See :doc:`07_variational_sparse_coding`.
     """
     g = torch.sigmoid(logit)
     active = logsigmoid(logit) - logsigmoid(prior_logit)
@@ -118,6 +131,7 @@ def spike_and_slab_kl(mu: Tensor, logvar: Tensor, gate_logit: Tensor, alpha: flo
               + \mathrm{KL}\left(\mathrm{Bern}(g)\,\|\,\mathrm{Bern}(\alpha)\right)
 
     Tonolini, Jensen and Murray-Smith, 2020, in its fixed-prior form.
+    See :doc:`07_variational_sparse_coding`.
 
     Raises:
         ValueError: unless 0 < alpha < 1.
@@ -141,6 +155,7 @@ def spike_and_slab_kl_between(
 
     Where both are inactive nothing is paid, so the slabs meet only with the probability g that
     the posterior is active (Tonolini, Jensen and Murray-Smith, 2020).
+    See :doc:`07_variational_sparse_coding`.
     """
     slab = torch.sigmoid(gate_logit) * gaussian_kl_between(mu, logvar, prior_mu, prior_logvar)
     return slab + bernoulli_kl(gate_logit, prior_gate_logit)

@@ -19,7 +19,10 @@ from .resynthesis import Resynthesis, resynthesise
 
 @dataclass(frozen=True)
 class Scores:
-    """One utterance's scores, and why any of them is missing."""
+    """One utterance's scores, and why any of them is missing.
+
+    See :doc:`11_score_speech`.
+    """
 
     speaker: str
     utterance: str
@@ -43,6 +46,7 @@ def score(result: Resynthesis, speaker: str = "", utterance: str = "") -> Scores
     """All metrics of one resynthesis; a metric that is undefined leaves its reason instead.
 
     ``pesq_raw`` is computed from ``pesq_nb``; ``hoyer`` is the mean over the frames.
+    See :doc:`11_score_speech`.
     """
     values, unscored = {}, {}
     for metric, compute in METRICS.items():
@@ -68,6 +72,8 @@ def evaluate(
     progress: bool = True,
 ) -> list[Scores]:
     """Resynthesise and score every utterance, in the order given.
+
+    See :doc:`11_score_speech`.
 
     Args:
         sample: decode samples of the code instead of its mean, drawn from ``seed`` and the
@@ -101,7 +107,7 @@ def mean_scores(scores: Sequence[Scores]) -> dict[str, float]:
     """Mean of each metric over the utterances that it could score.
 
     Every utterance counts once, but for ``hoyer``, where every frame does. A metric that scored
-    nothing is absent; `unscored` lists what is missing and why.
+    nothing is absent; `unscored` lists what is missing and why. See :doc:`11_score_speech`.
     """
     means = {}
     for metric in sorted({metric for row in scores for metric in row.values}):
@@ -112,7 +118,10 @@ def mean_scores(scores: Sequence[Scores]) -> dict[str, float]:
 
 
 def unscored(scores: Sequence[Scores]) -> list[str]:
-    """One line for each score that is missing: utterance, metric, reason."""
+    """One line for each score that is missing: utterance, metric, reason.
+
+    See :doc:`11_score_speech`.
+    """
     return [
         f"{row.speaker}/{row.utterance}: {metric}: {reason}"
         for row in scores

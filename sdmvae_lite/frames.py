@@ -2,7 +2,8 @@
 
 A store is a folder of two files: ``frames.f32``, the raw float32 matrix row by row, and
 ``index.json``, which says what it holds and carries its checksum. Its name is a hash of the
-corpus fingerprint, the part and the STFT, so other settings are another store.
+corpus fingerprint, the part and the STFT, so other settings are another store. See
+:doc:`12_bring_your_own_speech`.
 """
 
 from __future__ import annotations

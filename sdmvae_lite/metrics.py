@@ -28,14 +28,17 @@ _LQO_MAP = {"nb": (1.4945, 4.6607), "wb": (1.3669, 3.8224)}
 
 
 class Unscorable(ValueError):
-    """A metric is not defined for this pair of waveforms; the message says why."""
+    """A metric is not defined for this pair of waveforms; the message says why.
+
+    See :doc:`11_score_speech`.
+    """
 
 
 def pesq_lqo(reference: np.ndarray, estimate: np.ndarray, band: str = "nb") -> float:
     """PESQ as MOS-LQO: 1.02 to 4.55 narrow band (``nb``), 1.04 to 4.64 wide band (``wb``).
 
     Score one sentence at a time: the standard's code miscounts beyond some fifty separate bursts
-    of speech. See the chapter *Hear it first*.
+    of speech. See :doc:`11_score_speech`.
 
     Raises:
         Unscorable: for silence, or less than a quarter of a second.
@@ -53,12 +56,17 @@ def pesq_lqo(reference: np.ndarray, estimate: np.ndarray, band: str = "nb") -> f
 
 
 def pesq_raw(reference: np.ndarray, estimate: np.ndarray) -> float:
-    """The narrow-band score of P.862 before its map to a MOS, in [-0.5, 4.5]; see `pesq_lqo`."""
+    """The narrow-band score of P.862 before its map to a MOS, in [-0.5, 4.5]; see `pesq_lqo`.
+
+    See :doc:`11_score_speech`.
+    """
     return lqo_to_raw(pesq_lqo(reference, estimate, "nb"), "nb")
 
 
 def lqo_to_raw(lqo: float, band: str = "nb") -> float:
     """Inverse of the map of P.862.1 (``nb``) or P.862.2 (``wb``).
+
+    See :doc:`11_score_speech`.
 
     >>> round(lqo_to_raw(4.5486), 2)
     4.5
@@ -70,6 +78,8 @@ def lqo_to_raw(lqo: float, band: str = "nb") -> float:
 def stoi(reference: np.ndarray, estimate: np.ndarray) -> float:
     """Short-time objective intelligibility (Taal et al., 2011).
 
+    See :doc:`11_score_speech`.
+
     Raises:
         Unscorable: for less than about 0.4 s of speech that is not silent.
     """
@@ -77,7 +87,10 @@ def stoi(reference: np.ndarray, estimate: np.ndarray) -> float:
 
 
 def estoi(reference: np.ndarray, estimate: np.ndarray) -> float:
-    """Extended STOI (Jensen and Taal, 2016); raises as `stoi` does."""
+    """Extended STOI (Jensen and Taal, 2016); raises as `stoi` does.
+
+    See :doc:`11_score_speech`.
+    """
     return _stoi(reference, estimate, extended=True)
 
 
@@ -94,7 +107,7 @@ def _stoi(reference: np.ndarray, estimate: np.ndarray, extended: bool) -> float:
 def si_sdr(reference: np.ndarray, estimate: np.ndarray) -> float:
     """Scale-invariant signal-to-distortion ratio in dB (Le Roux et al., 2019).
 
-    Infinite for a scaled copy.
+    Infinite for a scaled copy. See :doc:`11_score_speech`.
 
     Raises:
         Unscorable: if either waveform is silent, or they are orthogonal.
@@ -120,7 +133,7 @@ def hoyer(code: Tensor) -> Tensor:
     .. math:: \frac{\sqrt m - \|z\|_1 / \|z\|_2}{\sqrt m - 1}
 
     1 for a single non-zero entry, 0 when all have the same magnitude; a zero vector, where it is
-    undefined, counts as 0. See the chapter *Hear it first*.
+    undefined, counts as 0. See :doc:`06_measure_sparsity`.
 
     Raises:
         ValueError: for codes of fewer than two entries.

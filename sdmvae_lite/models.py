@@ -34,7 +34,10 @@ from .divergences import (
 
 
 class ModelOutput(NamedTuple):
-    """What every model returns for a batch of frames."""
+    """What every model returns for a batch of frames.
+
+    See :doc:`05_train_a_vae`.
+    """
 
     log_variance: Tensor  # (batch, n_bins), log of the decoded power spectrum
     code: Tensor  # (batch, code_size), posterior mean of the code: mu, a, or g * mu
@@ -45,7 +48,7 @@ class ModelOutput(NamedTuple):
 class VAE(nn.Module):
     """Variational autoencoder of power spectra (Leglaive et al., 2018; paper, Section 2).
 
-    Shown and trained in the chapter *Train a VAE on speech*.
+    See :doc:`05_train_a_vae`.
     """
 
     def __init__(self, config: ModelConfig = ModelConfig()) -> None:
@@ -105,8 +108,8 @@ class SDMVAE(VAE):
     """VAE whose code is a sparse combination of dictionary atoms (paper, Section 3).
 
     The encoder infers a, the decoder sees z = D a (eq. 4), and the prior variances are at their
-    optimum γ = μ² + σ² (eq. 9), which turns the KL into ½ log(1 + μ²/σ²). Met in the chapter
-    *Hear it first*.
+    optimum γ = μ² + σ² (eq. 9), which turns the KL into ½ log(1 + μ²/σ²).
+    See :doc:`10_train_sdm_vae`.
 
     Args:
         config: sizes; its ``dictionary`` is used unless one is given.
@@ -154,7 +157,7 @@ class VSC(VAE):
     With ``config.pseudo_inputs`` = 0 the prior is a fixed spike and slab with P(active) = α.
     With U > 0 it is the posterior of learned pseudo-inputs, weighted for each frame by a linear
     classifier; then the mean activity of the pseudo-inputs is held to α, and the slab is eased
-    in over the first epochs.
+    in over the first epochs. See :doc:`07_variational_sparse_coding`.
     """
 
     slope_range = (50.0, 200.0)
@@ -222,13 +225,19 @@ class VSC(VAE):
 
 
 def reparametrise(mu: Tensor, logvar: Tensor, generator: Generator | None = None) -> Tensor:
-    """A sample μ + σ ε of the Gaussian posterior, ε standard normal (Algorithm 1)."""
+    """A sample μ + σ ε of the Gaussian posterior, ε standard normal (Algorithm 1).
+
+    See :doc:`04_derive_the_elbo`.
+    """
     noise = torch.randn(mu.shape, dtype=mu.dtype, device=mu.device, generator=generator)
     return mu + torch.exp(0.5 * logvar) * noise
 
 
 def relaxed_gate(active: Tensor, slope: Tensor, generator: Generator | None = None) -> Tensor:
-    """A differentiable draw, in (0, 1), of a gate that is open with probability ``active``."""
+    """A differentiable draw, in (0, 1), of a gate that is open with probability ``active``.
+
+    See :doc:`07_variational_sparse_coding`.
+    """
     eta = torch.rand(active.shape, dtype=active.dtype, device=active.device, generator=generator)
     return torch.sigmoid(slope * (eta - 1 + active))
 
@@ -237,6 +246,7 @@ def loss(model: VAE, frames: Tensor, output: ModelOutput) -> tuple[Tensor, Tenso
     """Reconstruction and regulariser, both averaged over frames; their sum is the negative ELBO.
 
     The constants that no parameter changes (log π per bin) are left out, as in the paper.
+    See :doc:`05_train_a_vae`.
     """
     reconstruction = complex_gaussian_nll(frames, output.log_variance).sum(dim=-1).mean()
     return reconstruction, output.kl.sum(dim=-1).mean() + model.penalty()
@@ -246,6 +256,7 @@ def build_model(config: ModelConfig, seed: int | None = None) -> VAE:
     """The model that ``config`` names, initialised from ``seed`` (None: the global generator).
 
     Torch's global random state is left as it was when a seed is given.
+    See :doc:`05_train_a_vae`.
 
     >>> build_model(ModelConfig(model="sdm-vae", dictionary="dct", k=64), seed=0).dictionary.shape
     torch.Size([32, 64])

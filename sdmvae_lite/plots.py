@@ -2,7 +2,7 @@
 
 Every function draws on ``ax`` (or new axes), returns the axes and labels them with units. Figures
 are narrow, with large type, so that they can be read on a phone, and keep a white ground of
-their own, so that they can be read in dark mode.
+their own, so that they can be read in dark mode. First used in :doc:`01_hear_it_first`.
 """
 
 from __future__ import annotations

@@ -14,7 +14,10 @@ from .spectra import istft, normalise, power_and_phase, stft
 
 
 class Resynthesis(NamedTuple):
-    """An utterance and what a model made of it."""
+    """An utterance and what a model made of it.
+
+    See :doc:`01_hear_it_first`.
+    """
 
     reference: np.ndarray  # (n_samples,), the waveform normalised by its maximum
     estimate: np.ndarray  # (n_samples,), resynthesised
@@ -32,7 +35,7 @@ def resynthesise(
     """Encode and decode every frame and give the decoded magnitudes the original phase.
 
     The waveform is normalised by its maximum first, as the frames of training were. Its length
-    is kept. Shown in the chapter *Hear it first*.
+    is kept. See :doc:`01_hear_it_first`.
 
     Args:
         waveform: (n_samples,) at 16 kHz.

@@ -1,7 +1,7 @@
 """From waveforms to the power spectra that the models see, and back.
 
 Spectra have one row a frame: a complex spectrum x is (n_frames, n_bins), and the frames of a
-corpus are one float32 matrix of power spectra |x|², kept on disk by ``frames.py``.
+corpus are one float32 matrix of power spectra ``|x|²``, kept on disk by ``frames.py``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ def sine_window(length: int) -> np.ndarray:
     """sin(π (n + ½) / length), float64 (paper, Section 4.1.1).
 
     Its square, half-shifted, adds up to one, which is what lets analysis and synthesis share it.
+    See :doc:`02_speech_to_spectra`.
 
     >>> w = sine_window(1024)
     >>> bool(np.allclose(w[:512] ** 2 + w[512:] ** 2, 1))
@@ -30,7 +31,7 @@ def stft(waveform: np.ndarray, config: STFTConfig = STFTConfig()) -> np.ndarray:
     """Short-time Fourier transform, complex, shape (n_frames, n_bins).
 
     Frame i is centred on sample i · hop; the ends are padded with zeros, so there are
-    1 + len // hop frames. Derived in *Turn speech into spectra*.
+    1 + len // hop frames. See :doc:`02_speech_to_spectra`.
 
     Raises:
         ValueError: if the waveform is not one-dimensional or shorter than a window.
@@ -53,7 +54,10 @@ def stft(waveform: np.ndarray, config: STFTConfig = STFTConfig()) -> np.ndarray:
 
 
 def istft(spectrum: np.ndarray, length: int, config: STFTConfig = STFTConfig()) -> np.ndarray:
-    """Waveform of ``length`` samples whose `stft` is ``spectrum``: the exact inverse."""
+    """Waveform of ``length`` samples whose `stft` is ``spectrum``: the exact inverse.
+
+    See :doc:`02_speech_to_spectra`.
+    """
     return librosa.istft(
         spectrum.T,
         n_fft=config.window_length,
@@ -65,7 +69,10 @@ def istft(spectrum: np.ndarray, length: int, config: STFTConfig = STFTConfig()) 
 
 
 def power_and_phase(spectrum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """|x|² and the unit phasors x / |x| (1 where x is 0), same shape as the spectrum."""
+    """``|x|²`` and the unit phasors ``x / |x|`` (1 where x is 0), same shape as the spectrum.
+
+    See :doc:`02_speech_to_spectra`.
+    """
     magnitude = np.abs(spectrum)
     phase = np.where(magnitude > 0, spectrum / np.where(magnitude > 0, magnitude, 1), 1)
     return magnitude**2, phase.astype(spectrum.dtype)
@@ -73,6 +80,8 @@ def power_and_phase(spectrum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def normalise(waveform: np.ndarray) -> np.ndarray:
     """The waveform divided by its largest absolute sample.
+
+    See :doc:`02_speech_to_spectra`.
 
     Raises:
         ValueError: if it is silent.
@@ -84,7 +93,10 @@ def normalise(waveform: np.ndarray) -> np.ndarray:
 
 
 def trim(waveform: np.ndarray) -> np.ndarray:
-    """The waveform without the quiet at its ends: what lies `TRIM_DB` below its loudest frame."""
+    """The waveform without the quiet at its ends: what lies `TRIM_DB` below its loudest frame.
+
+    See :doc:`02_speech_to_spectra`.
+    """
     return librosa.effects.trim(waveform, top_db=TRIM_DB)[0]
 
 
@@ -92,6 +104,7 @@ def training_frames(waveform: np.ndarray, config: STFTConfig = STFTConfig()) -> 
     """Power spectra of a training utterance: normalised, trimmed, float32 (n_frames, n_bins).
 
     An utterance whose trimmed part would be shorter than a window is kept whole.
+    See :doc:`02_speech_to_spectra`.
     """
     waveform = normalise(waveform)
     trimmed = trim(waveform)

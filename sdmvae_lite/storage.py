@@ -1,8 +1,8 @@
 """Models and checkpoints on disk: safetensors and JSON, never pickle, never half-written.
 
-A saved model is a folder of two files, ``weights.safetensors`` and ``model.json``; see the
-chapter *Train a VAE on speech*. A checkpoint is one safetensors file that holds all that
-`training.fit` needs to go on as if it had never stopped.
+A saved model is a folder of two files, ``weights.safetensors`` and ``model.json``. A checkpoint is
+one safetensors file that holds all that `training.fit` needs to go on as if it had never stopped.
+See :doc:`12_bring_your_own_speech`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Algorithm 1: training one model, stopped early, resumable to the bit.
 
-`fit` is the loop that the chapter *Train a VAE on speech* walks through; saving and loading
-trained models stand in ``storage.py``.
+`fit` is the loop that :doc:`05_train_a_vae` builds up and :doc:`10_train_sdm_vae` holds against the
+paper line by line; saving and loading trained models stand in ``storage.py``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class History:
     """Losses per frame after each epoch, and which epoch was best.
 
     Losses are sums over bins and coefficients, averaged over frames, without constants:
-    ``loss`` = ``reconstruction`` + ``kl`` is the negative ELBO.
+    ``loss`` = ``reconstruction`` + ``kl`` is the negative ELBO. See :doc:`05_train_a_vae`.
     """
 
     train_reconstruction: list[float] = field(default_factory=list)
@@ -77,6 +77,7 @@ def fit(
 
     Frames are shuffled anew in every epoch. Training stops when the validation loss, always
     under the same noise, has not improved for ``config.patience`` epochs.
+    See :doc:`10_train_sdm_vae`.
 
     Args:
         model: initialised, for instance by ``build_model(config, seed)``.
@@ -157,7 +158,10 @@ def _shuffled_batches(frames: Tensor, batch_size: int, generator: Generator) -> 
 
 @torch.no_grad()
 def validation_losses(model: VAE, frames: Tensor) -> tuple[float, float]:
-    """Mean reconstruction and KL of a sampled code, under noise that is always the same."""
+    """Mean reconstruction and KL of a sampled code, under noise that is always the same.
+
+    See :doc:`05_train_a_vae`.
+    """
     model.eval()
     generator = Generator(frames.device).manual_seed(VALIDATION_SEED)
     totals = torch.zeros(2, dtype=torch.float64, device=frames.device)
@@ -175,6 +179,8 @@ def _finished(history: History, config: TrainingConfig) -> bool:
 
 def find_device(name: str = "auto") -> torch.device:
     """The torch device called ``name``; ``auto`` is CUDA where there is one, else the CPU.
+
+    See :doc:`05_train_a_vae`.
 
     Raises:
         ValueError: for a name torch does not know.

@@ -1,4 +1,7 @@
-"""What a chapter lets its reader play with."""
+"""What a chapter lets its reader play with, and the tables it prints.
+
+First used in :doc:`01_hear_it_first`.
+"""
 
 from __future__ import annotations
 

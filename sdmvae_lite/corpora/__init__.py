@@ -2,7 +2,7 @@
 
 ``load_corpus`` is the way in. Whatever it is given, a name or a folder of one's own, it returns
 a `Corpus`: utterances in three parts that share no speaker, each checked, each giving a mono
-waveform at 16 kHz.
+waveform at 16 kHz. See :doc:`12_bring_your_own_speech`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def load_corpus(
 ) -> Corpus:
     """Load a corpus and check it, so that what is wrong with it stops work before it begins.
 
-    Met in the chapter *Hear it first*.
+    See :doc:`12_bring_your_own_speech`.
 
     Args:
         name_or_folder: ``synthetic``; ``librispeech``; ``tcd-timit:FOLDER``, for TCD-TIMIT or

@@ -38,8 +38,7 @@ class Header(NamedTuple):
 class AudioFile:
     """The sound of an audio file, read anew each time.
 
-    Everything that can be wrong with one raises `CorpusError` naming the file. See the chapter
-    *Turn speech into spectra*.
+    Everything that can be wrong with one raises `CorpusError` naming the file.
     """
 
     path: Path

@@ -57,7 +57,7 @@ class Utterance:
     def waveform(self) -> np.ndarray:
         """float32 (n_samples,): mono, 16 kHz, finite, within [-1, 1], at the level it came with.
 
-        Met in the chapter *Turn speech into spectra*.
+        See :doc:`02_speech_to_spectra`.
 
         Raises:
             CorpusError: naming the file, if it has become unusable since the corpus was loaded.

@@ -38,7 +38,7 @@ class Rendering(NamedTuple):
 
 @dataclass(frozen=True)
 class SyntheticSource:
-    """A sentence in a voice. Met in the chapter *Turn speech into spectra*."""
+    """A sentence in a voice."""
 
     voice: Voice
     number: int  # of the sentence in the grammar
