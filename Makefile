@@ -17,10 +17,10 @@ PAGES   := $(shell find book -type f) _config.yml _toc.yml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup book serve lab test lint format hooks lock address clean FORCE
+.PHONY: help setup book serve lab test lint format hooks lock address colab-rehearsal clean FORCE
 
 help:  ## list the commands
-	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 setup: $(STAMP)  ## make .venv from requirements.lock
 
@@ -78,6 +78,9 @@ lock:  ## resolve pyproject.toml anew into requirements.lock
 
 address: setup  ## move the book to another repository: URL=https://github.com/you/fork
 	@$(BIN)/python tools/set_address.py $(URL)
+
+colab-rehearsal: setup  ## run every chapter as Colab would, with Colab's packages
+	OMP_NUM_THREADS=1 $(BIN)/python tools/colab_rehearsal.py
 
 clean:  ## forget the environment, the book and every cache
 	rm -rf $(VENV) _build build *.egg-info .pytest_cache .ruff_cache .hypothesis

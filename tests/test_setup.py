@@ -53,6 +53,20 @@ def test_what_builds_the_package_is_locked():
     assert backend in EXTRAS
 
 
+def colab():
+    """The versions that Colab has, of the packages that the book shares with it."""
+    lines = (ROOT / "tools" / "colab_packages.txt").read_text(encoding="utf-8").splitlines()
+    pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    return {pin.name: next(iter(pin.specifier)).version for pin in pins}
+
+
+def test_colab_has_what_it_shares_with_the_book_in_range():
+    """`make colab-rehearsal` shows the same, at length."""
+    shared = [each for each in DEPENDENCIES if each.name in colab()]
+    assert {each.name for each in shared} >= {"numpy", "librosa", "ipywidgets", "matplotlib"}
+    assert not [each for each in shared if colab()[each.name] not in each.specifier]
+
+
 @pytest.mark.parametrize("name", ["numpy", "torch", "librosa", "ipywidgets"])
 def test_hosted_notebooks_keep_their_own(name):
     """An upper bound would make a hosted notebook replace it, and ask for a restart."""
