@@ -1,6 +1,7 @@
 """What a committed chapter looks like: stripped, its parameters in one cell, its cells short."""
 
 import ast
+import re
 import subprocess
 import sys
 
@@ -97,3 +98,43 @@ def test_shown_cells_are_short(path):
     shown = [cell.source for cell in code_cells(path) if not tags(cell) & FOLDED]
     longest = max(shown, key=lambda source: source.count("\n"))
     assert longest.count("\n") + 1 <= LONGEST_CELL, longest
+
+
+def cells(path):
+    return nbformat.read(path, as_version=4).cells
+
+
+@each_notebook
+def test_a_chapter_says_what_it_offers_and_closes_what_it_opened(path):
+    text = "\n".join(cell.source for cell in cells(path) if cell.cell_type == "markdown")
+    order = ["# ", "**After this chapter you will be able to**", "**You need**", "**It takes**"]
+    order += ["## A question", "## Summary", "## Exercises", "## What comes next", "## References"]
+    found = [text.find(start) for start in order]
+    assert -1 not in found, [start for start, place in zip(order, found, strict=True) if place < 0]
+    assert found == sorted(found)
+
+
+@each_notebook
+def test_each_exercise_has_a_solution_that_runs(path):
+    """Solutions are folded code, so that running the chapter runs them."""
+    all_cells = cells(path)
+    asked = [
+        position
+        for position, cell in enumerate(all_cells)
+        if cell.cell_type == "markdown" and re.search(r"^\*\*\d\. ", cell.source, re.MULTILINE)
+    ]
+    assert 2 <= len(asked) <= 4
+    for position in asked:
+        solution = all_cells[position + 1]
+        assert solution.cell_type == "code", all_cells[position].source
+        assert solution.source.startswith("# Solution\n"), solution.source
+        assert "hide-cell" in tags(solution), solution.source
+
+
+@each_notebook
+def test_equations_are_labelled_once_and_every_reference_finds_one(path):
+    text = "\n".join(cell.source for cell in cells(path) if cell.cell_type == "markdown")
+    labels = re.findall(r"^\$\$ \(([\w-]+)\)$", text, re.MULTILINE)
+    assert len(labels) == len(set(labels))
+    assert set(re.findall(r"\{eq\}`([\w-]+)`", text)) <= set(labels)
+    assert labels, "a chapter without an equation"

@@ -6,9 +6,10 @@ import shutil
 import subprocess
 import sys
 import threading
+from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
@@ -105,6 +106,36 @@ def visit(request, browser, site):
 
 def test_index_is_the_landing_page(book):
     assert (book / "index.html").is_file()
+
+
+class Anchors(HTMLParser):
+    """The links of a page, and the places in it that a link may name."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.links, self.places = [], set()
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.places.add(attributes.get("id"))
+        if tag == "a" and attributes.get("href"):
+            self.links.append(urlsplit(attributes["href"]))
+
+
+def test_links_inside_the_book_lead_somewhere(book):
+    read = functools.cache(Anchors)
+    dead = []
+    for name in pages():
+        page = (book / f"{name}.html").resolve()
+        for link in read(page).links:
+            if link.scheme or link.netloc:
+                continue
+            target = (page.parent / unquote(link.path)).resolve() if link.path else page
+            place = unquote(link.fragment) if target.suffix == ".html" else ""
+            if not target.is_file() or (place and place not in read(target).places):
+                dead.append(f"{name}: {link.geturl()}")
+    assert not dead
 
 
 @pytest.mark.parametrize("name", pages())
