@@ -9,6 +9,7 @@ reason; nothing here returns NaN.
 - `stoi`, and `estoi`, its extended form, which the authors' released code computes.
 - `si_sdr`: scale-invariant signal-to-distortion ratio in dB.
 - `hoyer`: sparsity of a code in [0, 1] (paper, eq. 12).
+- `active_dimensions`: how many coefficients of a code say anything at all.
 """
 
 from __future__ import annotations
@@ -151,6 +152,30 @@ def hoyer(code: Tensor) -> Tensor:
     ratio = scaled.sum(dim=-1) / scaled.norm(dim=-1)
     sparsity = (math.sqrt(m) - ratio) / (math.sqrt(m) - 1)
     return sparsity.where(peak.squeeze(-1) > 0, 0.0).clamp(0.0, 1.0).float()
+
+
+def active_dimensions(kl: Tensor, threshold: float = 0.01) -> int:
+    """How many coefficients are at work: those whose mean KL over frames exceeds ``threshold``.
+
+    It does not depend on the scale of the coefficients, as `hoyer` of a code does.
+    See :doc:`10_train_sdm_vae`.
+
+    Args:
+        kl: divergence of each coefficient from its prior, (n_frames, code_size), in nats.
+        threshold: in nats per frame.
+
+    Raises:
+        ValueError: unless ``kl`` is a matrix of at least one frame, without NaN.
+
+    >>> import torch
+    >>> active_dimensions(torch.tensor([[2.0, 0.0, 0.01], [0.0, 0.0, 0.0]]))
+    1
+    """
+    if kl.ndim != 2 or len(kl) == 0:
+        raise ValueError(f"kl must have shape (n_frames, code_size), not {tuple(kl.shape)}")
+    if kl.isnan().any():
+        raise ValueError("kl holds NaN")
+    return int((kl.double().mean(dim=0) > threshold).sum())
 
 
 def _check_pair(reference: np.ndarray, estimate: np.ndarray) -> None:

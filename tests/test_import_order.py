@@ -21,6 +21,7 @@ ALLOWED = {
     "resynthesis": {"config", "spectra", "models"},
     "metrics": {"config"},
     "checks": set(),
+    "statistics": set(),
     "evaluation": {"config", "corpora", "spectra", "models", "resynthesis", "metrics"},
 }
 ALLOWED |= {"plots": set(ALLOWED), "widgets": set(ALLOWED)}

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sdmvae_lite.corpora import load_corpus
+from sdmvae_lite.divergences import ard_kl, gaussian_kl
 from sdmvae_lite.metrics import (
     Unscorable,
+    active_dimensions,
     estoi,
     hoyer,
     lqo_to_raw,
@@ -152,3 +154,36 @@ def test_hoyer_at_the_edges():
     assert hoyer(torch.tensor([3e38, 0.0, 0.0])).item() == 1
     with pytest.raises(ValueError, match="at least two entries, not 1"):
         hoyer(torch.ones(5, 1))
+
+
+def test_active_dimensions_counts_coefficients_whose_mean_price_exceeds_the_threshold():
+    kl = torch.zeros(100, 8)
+    kl[:, :3] = 1.0
+    kl[0, 3] = 1.1  # rarely, but 0.011 nats on average
+    kl[0, 4] = 0.9  # 0.009
+    assert active_dimensions(kl) == 4
+    assert active_dimensions(kl, threshold=0.5) == 3
+    assert active_dimensions(kl, threshold=1.0) == 0  # exceeds, not reaches
+
+
+def test_active_dimensions_ignores_the_scale_of_the_coefficients():
+    generator = torch.Generator().manual_seed(0)
+    mu = torch.randn(500, 16, generator=generator) * torch.logspace(-3, 0, 16)
+    logvar = torch.full_like(mu, -2.0)
+    scale = torch.logspace(-2, 2, 16)
+    active = active_dimensions(ard_kl(mu, logvar))
+    assert 0 < active < 16
+    assert active_dimensions(ard_kl(scale * mu, logvar + 2 * scale.log())) == active
+
+
+def test_a_collapsed_code_has_no_active_dimensions():
+    mu, logvar = torch.zeros(10, 4), torch.zeros(10, 4)
+    assert active_dimensions(gaussian_kl(mu, logvar)) == 0
+
+
+def test_active_dimensions_needs_frames_and_numbers():
+    for shape in ((0, 4), (4,), (2, 3, 4)):
+        with pytest.raises(ValueError, match="must have shape"):
+            active_dimensions(torch.ones(shape))
+    with pytest.raises(ValueError, match="kl holds NaN"):
+        active_dimensions(torch.full((2, 2), math.nan))

@@ -1,0 +1,71 @@
+"""From the package back to the book: each name says where it is derived, and is found there."""
+
+import ast
+import importlib
+import inspect
+import re
+
+import nbformat
+import pytest
+from toc import ROOT, chapters
+
+PACKAGE = ROOT / "sdmvae_lite"
+# Modules whose every name is derived or shown in a chapter; for the others one link will do.
+MATHEMATICS = (
+    *("spectra", "dictionaries", "divergences", "models", "training", "resynthesis", "metrics"),
+    *("evaluation", "statistics"),
+)
+SERVICES = ("config", "corpora", "frames", "storage", "checks", "plots", "widgets")
+CHAPTERS = {path.stem: path for path in chapters()}
+
+
+def links(docstring):
+    """The pages that a docstring leads to."""
+    return re.findall(r":doc:`([^`<]+)`", docstring or "")
+
+
+def code(chapter):
+    """All code of a chapter."""
+    cells = nbformat.read(CHAPTERS[chapter], as_version=4).cells
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+
+
+def names(module):
+    """The public functions and classes that a module defines."""
+    tree = ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
+    kinds = (ast.FunctionDef, ast.ClassDef)
+    return [node.name for node in tree.body if isinstance(node, kinds) and node.name[0] != "_"]
+
+
+def test_every_module_is_held_to_this():
+    found = {path.stem for path in PACKAGE.glob("*.py")} | {
+        path.parent.name for path in PACKAGE.glob("*/__init__.py")
+    }
+    assert found - {"__init__"} == {*MATHEMATICS, *SERVICES}
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [(module, name) for module in MATHEMATICS for name in names(module)]
+)
+def test_a_name_leads_to_the_chapter_that_shows_it(module, name):
+    thing = getattr(importlib.import_module(f"sdmvae_lite.{module}"), name)
+    found = links(inspect.getdoc(thing))
+    assert found, f"{module}.{name} does not say which chapter shows it"
+    for chapter in found:
+        assert chapter in CHAPTERS, f"{module}.{name} leads to {chapter}, which is no chapter"
+        assert f"sdmvae_lite.{module} import" in code(chapter), f"{chapter} does not use {module}"
+
+
+@pytest.mark.parametrize("module", SERVICES)
+def test_a_module_leads_to_a_chapter_that_uses_it(module):
+    found = links(importlib.import_module(f"sdmvae_lite.{module}").__doc__)
+    assert found, f"the docstring of {module} does not say which chapter shows it"
+    for chapter in found:
+        assert chapter in CHAPTERS, f"{module} leads to {chapter}, which is no chapter"
+        assert f"sdmvae_lite.{module} import" in code(chapter), f"{chapter} does not use {module}"
+
+
+@pytest.mark.parametrize("module", [*MATHEMATICS, *SERVICES])
+def test_the_reference_page_shows_every_module(module):
+    page = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
+    assert f".. automodule:: sdmvae_lite.{module}\n   :members:" in page

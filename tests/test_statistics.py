@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from sdmvae_lite.statistics import bootstrap_interval
+
+
+def test_a_large_sample_has_the_interval_of_normal_theory():
+    values = np.random.default_rng(0).exponential(size=4000)
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    expected = stats.norm(values.mean(), error).interval(0.95)
+    np.testing.assert_allclose(bootstrap_interval(values), expected, atol=0.1 * error)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.95])
+def test_without_groups_it_is_that_of_scipy(level):
+    values = np.random.default_rng(1).gamma(2.0, size=30)
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    theirs = stats.bootstrap(
+        (values,),
+        np.mean,
+        confidence_level=level,
+        method="percentile",
+        rng=np.random.default_rng(2),
+    ).confidence_interval
+    np.testing.assert_allclose(bootstrap_interval(values, level=level), theirs, atol=0.1 * error)
+
+
+def test_groups_of_equal_size_are_as_good_as_their_means():
+    values = np.random.default_rng(3).normal(size=(9, 20))
+    speakers = np.repeat(list("abcdefghi"), 20)
+    expected = bootstrap_interval(values.mean(axis=1))
+    assert bootstrap_interval(values.ravel(), speakers) == pytest.approx(expected, abs=1e-12)
+
+
+def test_groups_of_unequal_size_are_kept_whole():
+    # Two groups: a resample holds one of them alone, or both, in the proportion 1 : 2 : 1.
+    low, high = bootstrap_interval([0.0, 1.0, 1.0, 1.0], ["a", "b", "b", "b"])
+    assert (low, high) == (0.0, 1.0)
+    low, high = bootstrap_interval([0.0, 1.0, 1.0, 1.0], ["a", "b", "b", "b"], level=0.4)
+    assert (low, high) == (0.75, 0.75)
+
+
+def test_the_order_of_the_values_within_and_the_names_of_groups_do_not_matter():
+    values, groups = [1.0, 5.0, 2.0, 6.0], ["x", "y", "x", "y"]
+    assert bootstrap_interval(values, groups) == bootstrap_interval(
+        [2.0, 5.0, 1.0, 6.0], [7, 9, 7, 9]
+    )
+
+
+numbers = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=30)
+
+
+@given(numbers, st.integers(0, 100))
+def test_a_group_for_each_value_is_no_grouping(values, seed):
+    groups = range(len(values))
+    ungrouped = bootstrap_interval(values, resamples=50, seed=seed)
+    assert bootstrap_interval(values, groups, resamples=50, seed=seed) == ungrouped
+
+
+@given(numbers, st.floats(0.01, 0.99), st.integers(2, 5))
+def test_the_interval_lies_within_the_values(values, level, size):
+    groups = [position % size for position in range(len(values))]
+    low, high = bootstrap_interval(values, groups, level, resamples=100)
+    slack = 1e-9 * max(abs(value) for value in values)
+    assert min(values) - slack <= low <= high <= max(values) + slack
+
+
+@given(numbers, st.floats(-100, 100))
+def test_the_interval_moves_with_the_values(values, shift):
+    low, high = bootstrap_interval(values, resamples=50)
+    moved = bootstrap_interval(np.array(values) + shift, resamples=50)
+    assert moved == pytest.approx((low + shift, high + shift), abs=1e-6, rel=1e-9)
+
+
+def test_a_higher_level_is_a_wider_interval():
+    values = np.random.default_rng(4).normal(size=50)
+    narrow, wide = bootstrap_interval(values, level=0.8), bootstrap_interval(values, level=0.99)
+    assert wide[0] < narrow[0] < narrow[1] < wide[1]
+
+
+def test_the_seed_decides():
+    values = np.random.default_rng(5).normal(size=50)
+    assert bootstrap_interval(values, seed=1) == bootstrap_interval(values, seed=1)
+    assert bootstrap_interval(values, seed=1) != bootstrap_interval(values, seed=2)
+
+
+def test_any_number_of_resamples_will_do():
+    values = np.random.default_rng(6).normal(size=20)
+    error = values.std() / np.sqrt(20)
+    expected = bootstrap_interval(values)
+    for resamples in (2_500, 3_999):
+        found = bootstrap_interval(values, resamples=resamples)
+        np.testing.assert_allclose(found, expected, atol=0.2 * error)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"values": []}, "at least two values, not 0"),
+        ({"values": [1.0]}, "at least two values, not 1"),
+        ({"values": [1.0, 2.0], "groups": ["a", "a"]}, "at least two groups, not 1"),
+        ({"values": [1.0, np.nan]}, "NaN or infinite"),
+        ({"values": [1.0, np.inf]}, "NaN or infinite"),
+        ({"values": [[1.0, 2.0]]}, "one dimension, not 2"),
+        ({"values": [1.0, 2.0], "groups": ["a"]}, "2 values and 1 groups"),
+        ({"values": [1.0, 2.0], "level": 0.0}, "level must lie between 0 and 1, not 0.0"),
+        ({"values": [1.0, 2.0], "level": 95}, "level must lie between 0 and 1, not 95"),
+        ({"values": [1.0, 2.0], "level": float("nan")}, "level must lie between 0 and 1"),
+        ({"values": [1.0, 2.0], "resamples": 0}, "resamples must be at least 1, not 0"),
+    ],
+)
+def test_what_has_no_interval_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        bootstrap_interval(**arguments)
