@@ -69,3 +69,17 @@ def test_a_module_leads_to_a_chapter_that_uses_it(module):
 def test_the_reference_page_shows_every_module(module):
     page = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
     assert f".. automodule:: sdmvae_lite.{module}\n   :members:" in page
+
+
+def test_the_notation_page_names_what_the_code_names():
+    page = (ROOT / "book" / "notation.md").read_text(encoding="utf-8")
+    table = page.split("## The same names in the code")[1]
+    rows = [line.split("|") for line in table.splitlines() if line.startswith("| $")]
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row[2])}
+    assert {"mu", "logvar", "gamma", "dictionary", "frames"} <= named
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in PACKAGE.glob("*.py"))
+    identifiers = {
+        getattr(node, "id", None) or getattr(node, "attr", None) or getattr(node, "arg", None)
+        for node in ast.walk(ast.parse(sources.replace("from __future__ import annotations", "")))
+    }
+    assert named <= identifiers
