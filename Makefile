@@ -35,9 +35,13 @@ $(STAMP): requirements.lock pyproject.toml
 
 book: _build/html/index.html  ## execute the chapters and render _build/html/index.html
 
-# One thread: for networks of this size a second gains little, and on a busy machine it costs much.
+# Chapters run side by side, one a core and each on one thread: for networks of this size a second
+# gains little, and on a busy machine it costs much.
+_build/html/index.html: export OMP_NUM_THREADS := 1
 _build/html/index.html: $(STAMP) _build/outputs $(PAGES)
-	OMP_NUM_THREADS=1 $(BIN)/jupyter-book build book --path-output . \
+	@echo "Executing what has changed (some minutes the first time) ..."
+	@$(BIN)/python tools/execute_chapters.py _build/.jupyter_cache book/*.ipynb
+	$(BIN)/jupyter-book build book --path-output . \
 		--config _config.yml --toc $(CURDIR)/_toc.yml --warningiserror --keep-going
 
 # Executed chapters are kept between builds. They are forgotten when the code behind them, or what
