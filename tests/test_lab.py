@@ -15,6 +15,11 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH, nor named by CHROMIUM"),
 ]
 PATIENCE = 120_000  # ms: a loaded machine starts JupyterLab and a kernel slowly
+# A key that is pressed before the kernel answers is lost.
+READY = """() =>
+    document.querySelector('.jp-Toolbar-kernelName')?.innerText.startsWith('Python') &&
+    document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'
+"""
 SOURCE = """
 from sdmvae_lite.widgets import explore
 
@@ -54,6 +59,7 @@ def test_a_slider_moved_in_jupyterlab_redraws_its_figure(lab):
         page = browser.new_page()
         page.set_default_timeout(PATIENCE)
         page.goto(f"{lab}/doc/tree/sliders.ipynb")
+        page.wait_for_function(READY)
         page.locator(".jp-Notebook .cm-content").first.click()
         page.keyboard.press("Shift+Enter")
 
