@@ -93,10 +93,7 @@ def explore(
     """
     if not shown:
         raise ValueError("`shown` is empty: give at least one setting for pages without a kernel")
-    sliders = {
-        name: _slider(name, values, shown, start=shown[0][name])
-        for name, values in controls.items()
-    }
+    sliders = {name: _slider(name, values, shown) for name, values in controls.items()}
     picture = ipywidgets.Image(format="png", layout={"max_width": "100%"})
 
     def redraw(_change: object = None) -> None:
@@ -120,13 +117,13 @@ def explore(
 
 
 def _slider(
-    name: str, values: Sequence, shown: Sequence[Mapping[str, object]], start: object
+    name: str, values: Sequence, shown: Sequence[Mapping[str, object]]
 ) -> ipywidgets.SelectionSlider:
     for setting in shown:
         if setting[name] not in values:
             raise ValueError(f"{name} = {setting[name]} is not among its slider's values")
     options = [(_text(value), value) for value in values]
-    return ipywidgets.SelectionSlider(options=options, value=start, description=name)
+    return ipywidgets.SelectionSlider(options=options, value=shown[0][name], description=name)
 
 
 def _png(draw: Callable[..., None], settings: Sequence[Mapping], height: float) -> bytes:

@@ -7,13 +7,11 @@ import sys
 
 import nbformat
 import pytest
+import test_pages
 from playwright.sync_api import sync_playwright
 from test_pages import CHROMIUM, QUIET
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH, nor named by CHROMIUM"),
-]
+pytestmark = test_pages.pytestmark  # a Chromium is needed here as there
 PATIENCE = 120_000  # ms: a loaded machine starts JupyterLab and a kernel slowly
 # A key that is pressed before the kernel answers is lost.
 READY = """() =>

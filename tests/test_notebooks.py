@@ -7,7 +7,7 @@ import sys
 
 import nbformat
 import pytest
-from toc import BOOK, ROOT, chapters, pages
+from toc import BOOK, ROOT, cells, chapters, pages, source
 
 NOTEBOOKS = sorted(path for path in BOOK.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
 PARAMETERS = {"preset", "corpus", "device", "seed"}
@@ -15,11 +15,6 @@ FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
 LONGEST_CELL = 30
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-
-
-def code_cells(path):
-    notebook = nbformat.read(path, as_version=4)
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
 def tags(cell):
@@ -74,11 +69,11 @@ def test_notebook_is_valid(path):
 
 @each_notebook
 def test_one_cell_holds_the_parameters(path):
-    cells = [cell for cell in code_cells(path) if "parameters" in tags(cell)]
-    assert len(cells) == 1, "exactly one cell is tagged `parameters`"
+    found = [cell for cell in cells(path, "code") if "parameters" in tags(cell)]
+    assert len(found) == 1, "exactly one cell is tagged `parameters`"
     assigned = {
         target.id
-        for statement in ast.parse(cells[0].source).body
+        for statement in ast.parse(found[0].source).body
         if isinstance(statement, ast.Assign)
         for target in statement.targets
     }
@@ -88,25 +83,21 @@ def test_one_cell_holds_the_parameters(path):
 @each_notebook
 def test_first_code_cell_installs_in_colab(path):
     expected = (ROOT / "tools" / "colab_cell.txt").read_text(encoding="utf-8")
-    first = code_cells(path)[0]
+    first = cells(path, "code")[0]
     assert first.source.strip() == expected.strip()
     assert "remove-cell" in tags(first)
 
 
 @each_notebook
 def test_shown_cells_are_short(path):
-    shown = [cell.source for cell in code_cells(path) if not tags(cell) & FOLDED]
+    shown = [cell.source for cell in cells(path, "code") if not tags(cell) & FOLDED]
     longest = max(shown, key=lambda source: source.count("\n"))
     assert longest.count("\n") + 1 <= LONGEST_CELL, longest
 
 
-def cells(path):
-    return nbformat.read(path, as_version=4).cells
-
-
 @each_notebook
 def test_a_chapter_says_what_it_offers_and_closes_what_it_opened(path):
-    text = "\n".join(cell.source for cell in cells(path) if cell.cell_type == "markdown")
+    text = source(path, "markdown")
     order = ["# ", "**After this chapter you will be able to**", "**You need**", "**It takes**"]
     order += ["## A question", "## Summary", "## Exercises", "## What comes next", "## References"]
     found = [text.find(start) for start in order]
@@ -133,7 +124,7 @@ def test_each_exercise_has_a_solution_that_runs(path):
 
 @each_notebook
 def test_equations_are_labelled_once_and_every_reference_finds_one(path):
-    text = "\n".join(cell.source for cell in cells(path) if cell.cell_type == "markdown")
+    text = source(path, "markdown")
     labels = re.findall(r"^\$\$ \(([\w-]+)\)$", text, re.MULTILINE)
     assert len(labels) == len(set(labels))
     assert set(re.findall(r"\{eq\}`([\w-]+)`", text)) <= set(labels)

@@ -5,29 +5,22 @@ import importlib
 import inspect
 import re
 
-import nbformat
 import pytest
-from toc import ROOT, chapters
+from test_import_order import PACKAGE, modules
+from toc import ROOT, chapters, source
 
-PACKAGE = ROOT / "sdmvae_lite"
 # Modules whose every name is derived or shown in a chapter; for the others one link will do.
 MATHEMATICS = (
     *("spectra", "dictionaries", "divergences", "models", "training", "resynthesis", "metrics"),
     *("evaluation", "statistics"),
 )
 SERVICES = ("config", "corpora", "frames", "storage", "checks", "plots", "widgets")
-CHAPTERS = {path.stem: path for path in chapters()}
+CODE = {path.stem: source(path, "code") for path in chapters()}
 
 
 def links(docstring):
     """The pages that a docstring leads to."""
     return re.findall(r":doc:`([^`<]+)`", docstring or "")
-
-
-def code(chapter):
-    """All code of a chapter."""
-    cells = nbformat.read(CHAPTERS[chapter], as_version=4).cells
-    return "\n".join(cell.source for cell in cells if cell.cell_type == "code")
 
 
 def names(module):
@@ -38,10 +31,7 @@ def names(module):
 
 
 def test_every_module_is_held_to_this():
-    found = {path.stem for path in PACKAGE.glob("*.py")} | {
-        path.parent.name for path in PACKAGE.glob("*/__init__.py")
-    }
-    assert found - {"__init__"} == {*MATHEMATICS, *SERVICES}
+    assert set(modules()) == {*MATHEMATICS, *SERVICES}
 
 
 @pytest.mark.parametrize(
@@ -52,8 +42,8 @@ def test_a_name_leads_to_the_chapter_that_shows_it(module, name):
     found = links(inspect.getdoc(thing))
     assert found, f"{module}.{name} does not say which chapter shows it"
     for chapter in found:
-        assert chapter in CHAPTERS, f"{module}.{name} leads to {chapter}, which is no chapter"
-        assert f"sdmvae_lite.{module} import" in code(chapter), f"{chapter} does not use {module}"
+        assert chapter in CODE, f"{module}.{name} leads to {chapter}, which is no chapter"
+        assert f"sdmvae_lite.{module} import" in CODE[chapter], f"{chapter} does not use {module}"
 
 
 @pytest.mark.parametrize("module", SERVICES)
@@ -61,8 +51,8 @@ def test_a_module_leads_to_a_chapter_that_uses_it(module):
     found = links(importlib.import_module(f"sdmvae_lite.{module}").__doc__)
     assert found, f"the docstring of {module} does not say which chapter shows it"
     for chapter in found:
-        assert chapter in CHAPTERS, f"{module} leads to {chapter}, which is no chapter"
-        assert f"sdmvae_lite.{module} import" in code(chapter), f"{chapter} does not use {module}"
+        assert chapter in CODE, f"{module} leads to {chapter}, which is no chapter"
+        assert f"sdmvae_lite.{module} import" in CODE[chapter], f"{chapter} does not use {module}"
 
 
 @pytest.mark.parametrize("module", [*MATHEMATICS, *SERVICES])

@@ -5,12 +5,11 @@ import re
 import sys
 import tomllib
 
-import nbformat
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from toc import ROOT, chapters
+from toc import ROOT, chapters, source
 
 import sdmvae_lite
 
@@ -102,17 +101,13 @@ def sources():
     for path in (ROOT / "sdmvae_lite").rglob("*.py"):
         yield path.read_text(encoding="utf-8")
     for path in chapters():
-        cells = nbformat.read(path, as_version=4).cells
-        code = [cell for cell in cells if cell.cell_type == "code"]
-        yield "\n".join(
-            cell.source for cell in code if "remove-cell" not in cell.metadata.get("tags", [])
-        )
+        yield source(path, "code", leave_out="remove-cell")
 
 
 def test_every_import_is_a_declared_dependency():
     imported = set()
-    for source in sources():
-        for node in ast.walk(ast.parse(source)):
+    for text in sources():
+        for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Import):
                 imported |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0:

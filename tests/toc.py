@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import nbformat
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,3 +18,15 @@ def pages() -> list[str]:
 def chapters() -> list[Path]:
     """The notebooks of the table of contents, in its order."""
     return [BOOK / f"{page}.ipynb" for page in pages() if (BOOK / f"{page}.ipynb").exists()]
+
+
+def cells(path: Path, kind: str | None = None) -> list[nbformat.NotebookNode]:
+    """The cells of a notebook, all or only those of a kind: ``code`` or ``markdown``."""
+    every = nbformat.read(path, as_version=4).cells
+    return [cell for cell in every if kind in (None, cell.cell_type)]
+
+
+def source(path: Path, kind: str, leave_out: str = "") -> str:
+    """What the cells of a kind hold, in one text; those tagged ``leave_out`` left out."""
+    kept = [cell for cell in cells(path, kind) if leave_out not in cell.metadata.get("tags", [])]
+    return "\n".join(cell.source for cell in kept)

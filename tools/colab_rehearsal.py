@@ -70,8 +70,8 @@ def make_clone() -> Path:
     return clone
 
 
-def make_session(folder: Path, clone: Path) -> dict[str, str]:
-    """An environment on top of Colab's and a kernel in it; returns the variables it runs under."""
+def make_session(folder: Path, clone: Path) -> None:
+    """An environment on top of Colab's, and a kernel ``colab`` that runs in it."""
     environment = folder / "environment"
     run(sys.executable, "-m", "venv", "--without-pip", environment)
     python = environment / "bin" / "python"
@@ -88,21 +88,22 @@ def make_session(folder: Path, clone: Path) -> dict[str, str]:
     kernel.parent.mkdir(parents=True)
     start = ["-m", "ipykernel_launcher", "-f", "{connection_file}"]
     in_colab = "--IPKernelApp.exec_lines=import google.colab"
-    specification = {
-        "argv": [str(python), *start, in_colab],
-        "display_name": "Colab",
-        "language": "python",
-    }
-    kernel.write_text(json.dumps(specification), encoding="utf-8")
     urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
-    return {
+    variables = {
         "PATH": f"{environment / 'bin'}:{os.environ['PATH']}",
-        "JUPYTER_PATH": str(folder / "jupyter"),
         "SDMVAE_CACHE": str(folder / "cache"),
+        "SDMVAE_CORPUS": "",
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"url.{clone.as_uri()}.insteadOf",
         "GIT_CONFIG_VALUE_0": urls["Repository"],
     }
+    specification = {
+        "argv": [str(python), *start, in_colab],
+        "display_name": "Colab",
+        "language": "python",
+        "env": variables,
+    }
+    kernel.write_text(json.dumps(specification), encoding="utf-8")
 
 
 def rehearse(chapter: Path, clone: Path) -> list[str]:
@@ -112,11 +113,10 @@ def rehearse(chapter: Path, clone: Path) -> list[str]:
     bare = folder / "content"
     bare.mkdir(parents=True)
     shutil.copy(chapter, bare)
-    variables = make_session(folder, clone)
+    make_session(folder, clone)
     listing = (folder / "environment" / "bin" / "python", "-c", LISTING)
     before = json.loads(run(*listing))
-    inherited = {key: os.environ.pop(key) for key in list(os.environ) if key.startswith("SDMVAE_")}
-    os.environ.update(variables)
+    os.environ["JUPYTER_PATH"] = str(folder / "jupyter")
     start = time.monotonic()
     failures = []
     try:
@@ -130,8 +130,6 @@ def rehearse(chapter: Path, clone: Path) -> list[str]:
         )
     except papermill.PapermillExecutionError as error:
         failures.append(f"{error.ename}: {error.evalue}")
-    finally:
-        os.environ.update(inherited)
     after = json.loads(run(*listing))
     moved = {name for name, version in before.items() if after[name] != version}
     failures += [f"{name} moved from {before[name]} to {after[name]}" for name in sorted(moved)]

@@ -11,10 +11,11 @@ import sys
 import time
 from pathlib import Path
 
+import yaml
 from jupyter_cache import get_cache
 from jupyter_cache.executors import load_executor
 
-TIMEOUT = 1800  # seconds a cell, as in _config.yml
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def main(cache_folder: str, chapters: list[str]) -> None:
@@ -23,7 +24,8 @@ def main(cache_folder: str, chapters: list[str]) -> None:
         cache.add_nb_to_project(Path(path).resolve())
     start = time.monotonic()
     executor = load_executor("temp-parallel", cache, logger=logging.getLogger("chapters"))
-    result = executor.run_and_cache(timeout=TIMEOUT)
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    result = executor.run_and_cache(timeout=config["execute"]["timeout"])
     for path in (*result.excepted, *result.errored):
         print(f"{Path(path).name} failed", file=sys.stderr)
     print(f"executed {len(result.succeeded)} chapters in {time.monotonic() - start:.0f} s")
