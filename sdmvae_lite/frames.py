@@ -13,18 +13,21 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, groupby
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
+from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from .config import STFTConfig, cache_folder, to_dict
-from .corpora import Corpus
+from .corpora import Corpus, Utterance
 from .spectra import TRIM_DB, training_frames
 
 _READ_SIZE = 1 << 24  # bytes
+_ROUND_SECONDS = 300  # of speech computed before it is written: 39 MB of spectra
 
 
 def load_frames(
@@ -32,29 +35,34 @@ def load_frames(
     part: str,
     config: STFTConfig = STFTConfig(),
     folder: Path | None = None,
+    n_jobs: int = -1,
     progress: bool = True,
 ) -> np.ndarray:
     """Power spectra of one part of a corpus, computed once and memory-mapped from then on.
 
-    Utterances are normalised and trimmed as `spectra.training_frames` does. Several processes
-    may ask at once: one computes, the others wait. A store that is cut short or damaged is
-    rebuilt.
+    Utterances are normalised and trimmed as `spectra.training_frames` does, in memory that does
+    not grow with the corpus. Several processes may ask at once: one computes, the others wait.
+    A store that is cut short or damaged is rebuilt.
 
     Args:
         part: ``train``, ``validation`` or ``test``.
         folder: where stores are kept; None is ``frames`` in `config.cache_folder`.
+        n_jobs: threads; -1 is one a core. Within a ``joblib.parallel_config`` the work goes to
+            that backend.
 
     Returns:
         float32 (n_frames, n_bins); writing to it changes this copy in memory, never the file.
 
     Raises:
-        ValueError: for an unknown part, or one without utterances.
+        ValueError: for an unknown part, one without utterances, or an utterance that cannot be
+            used, which it names.
         OSError: naming the folder, when it cannot be written, as on a full disk; nothing
             half-written is left.
     """
     if part not in corpus.parts:
         raise ValueError(f"unknown part {part!r}: choose one of {', '.join(corpus.parts)}")
-    if not corpus.parts[part]:
+    utterances = corpus.parts[part]
+    if not utterances:
         raise ValueError(f"the {part} part of corpus {corpus.name!r} holds no utterances")
     contents = {
         "corpus": corpus.fingerprint,
@@ -69,7 +77,14 @@ def load_frames(
         with FileLock(store.with_suffix(".lock")):
             frames = _open(store, config.n_bins)
             if frames is None:
-                _write(store, contents, _rows(corpus, part, config, progress))
+                bar = tqdm(
+                    _spectra(utterances, config, n_jobs),
+                    total=len(utterances),
+                    desc=f"{part} frames",
+                    unit="utt",
+                    disable=not progress,
+                )
+                _write(store, contents, bar)
                 frames = _open(store, config.n_bins)
     except OSError as error:
         raise _explained(error, store.parent) from None
@@ -78,13 +93,27 @@ def load_frames(
     return frames
 
 
-def _rows(corpus: Corpus, part: str, config: STFTConfig, progress: bool) -> Iterator[np.ndarray]:
-    utterances = corpus.parts[part]
-    for utterance in tqdm(utterances, desc=f"{part} frames", unit="utt", disable=not progress):
-        try:
-            yield training_frames(utterance.waveform(), config)
-        except ValueError as error:
-            raise ValueError(f"{utterance.id}: {error}") from error
+def _spectra(
+    utterances: Sequence[Utterance], config: STFTConfig, n_jobs: int
+) -> Iterator[np.ndarray]:
+    """Each utterance's power spectra, in order, computed a round of utterances at a time.
+
+    joblib does not wait for whoever takes its results, and Ray's backend cannot give them one
+    by one: rounds bound what is held in memory, whatever the backend and however slow the disk.
+    """
+    ends = accumulate(utterance.source.seconds for utterance in utterances)
+    rounds = groupby(zip(utterances, ends, strict=True), key=lambda pair: pair[1] // _ROUND_SECONDS)
+    with Parallel(n_jobs=n_jobs, prefer="threads") as parallel:
+        for _, pairs in rounds:
+            jobs = [delayed(_spectra_of)(utterance, config) for utterance, _ in pairs]
+            yield from parallel(jobs)
+
+
+def _spectra_of(utterance: Utterance, config: STFTConfig) -> np.ndarray:
+    try:
+        return training_frames(utterance.waveform(), config)
+    except ValueError as error:
+        raise ValueError(f"{utterance.id}: {error}") from error
 
 
 def _write(store: Path, contents: dict, blocks: Iterator[np.ndarray]) -> None:

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import librosa
 import numpy as np
+import scipy.fft
+from numpy.lib.stride_tricks import sliding_window_view
 
 from .config import STFTConfig
 
 TRIM_DB = 30.0  # training frames this far below the loudest are cut from both ends
+
+_LEVEL_LENGTH, _LEVEL_HOP = 2048, 512  # samples; the level is measured 31 times a second
 
 
 def sine_window(length: int) -> np.ndarray:
@@ -36,13 +40,7 @@ def stft(waveform: np.ndarray, config: STFTConfig = STFTConfig()) -> np.ndarray:
     Raises:
         ValueError: if the waveform is not one-dimensional or shorter than a window.
     """
-    if waveform.ndim != 1:
-        raise ValueError(f"a waveform has one dimension, not {waveform.ndim}: average its channels")
-    if len(waveform) < config.window_length:
-        raise ValueError(
-            f"the waveform has {len(waveform)} samples, less than a window of "
-            f"{config.window_length}: leave such utterances out"
-        )
+    _require_a_window(waveform, config)
     return librosa.stft(
         waveform,
         n_fft=config.window_length,
@@ -84,9 +82,11 @@ def normalise(waveform: np.ndarray) -> np.ndarray:
     See :doc:`02_speech_to_spectra`.
 
     Raises:
-        ValueError: if it is silent.
+        ValueError: if it is silent, or not finite.
     """
     peak = np.abs(waveform).max(initial=0.0)
+    if not np.isfinite(peak):
+        raise ValueError("the waveform holds samples that are NaN or infinite")
     if peak == 0:
         raise ValueError("the waveform is silent: it has no maximum to be divided by")
     return waveform / peak
@@ -95,19 +95,46 @@ def normalise(waveform: np.ndarray) -> np.ndarray:
 def trim(waveform: np.ndarray) -> np.ndarray:
     """The waveform without the quiet at its ends: what lies `TRIM_DB` below its loudest frame.
 
-    See :doc:`02_speech_to_spectra`.
+    Cuts a normalised waveform where ``librosa.effects.trim`` does, without the seconds that
+    librosa takes to start. See :doc:`02_speech_to_spectra`.
     """
-    return librosa.effects.trim(waveform, top_db=TRIM_DB)[0]
+    frames = _centred_frames(waveform, _LEVEL_LENGTH, _LEVEL_HOP)
+    power = np.square(frames, dtype=np.float32).mean(axis=1)
+    (loud,) = np.nonzero(power >= power.max() * 10 ** (-TRIM_DB / 10))
+    return waveform[loud[0] * _LEVEL_HOP : (loud[-1] + 1) * _LEVEL_HOP]
 
 
 def training_frames(waveform: np.ndarray, config: STFTConfig = STFTConfig()) -> np.ndarray:
     """Power spectra of a training utterance: normalised, trimmed, float32 (n_frames, n_bins).
 
-    An utterance whose trimmed part would be shorter than a window is kept whole.
-    See :doc:`02_speech_to_spectra`.
+    An utterance whose trimmed part would be shorter than a window is kept whole. The spectra
+    are ``|stft|²`` within 1e-5 of the utterance's largest power, at several times the speed: all
+    frames are transformed at once, and without their phase. See :doc:`02_speech_to_spectra`.
+
+    Raises:
+        ValueError: if the waveform is not one-dimensional, shorter than a window, silent or not
+            finite.
     """
+    _require_a_window(waveform, config)
     waveform = normalise(waveform)
     trimmed = trim(waveform)
     kept = trimmed if len(trimmed) >= config.window_length else waveform
-    power, _ = power_and_phase(stft(kept, config))
-    return power.astype(np.float32, order="C")
+    window = sine_window(config.window_length).astype(kept.dtype)
+    frames = _centred_frames(kept, config.window_length, config.hop_length)
+    power = np.abs(scipy.fft.rfft(frames * window)) ** 2
+    return power.astype(np.float32, copy=False)
+
+
+def _centred_frames(waveform: np.ndarray, length: int, hop: int) -> np.ndarray:
+    """(1 + n_samples // hop, length): row i is centred on sample i · hop, zeros beyond the ends."""
+    return sliding_window_view(np.pad(waveform, length // 2), length)[::hop]
+
+
+def _require_a_window(waveform: np.ndarray, config: STFTConfig) -> None:
+    if waveform.ndim != 1:
+        raise ValueError(f"a waveform has one dimension, not {waveform.ndim}: average its channels")
+    if len(waveform) < config.window_length:
+        raise ValueError(
+            f"the waveform has {len(waveform)} samples, less than a window of "
+            f"{config.window_length}: leave such utterances out"
+        )

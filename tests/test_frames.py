@@ -6,9 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from joblib import parallel_config
+from joblib.parallel import ThreadingBackend
+from recordings import write_speakers
 
 from sdmvae_lite.config import STFTConfig
-from sdmvae_lite.corpora import load_corpus
+from sdmvae_lite.corpora import Corpus, Utterance, load_corpus
 from sdmvae_lite.frames import load_frames
 from sdmvae_lite.spectra import training_frames
 
@@ -31,6 +34,81 @@ def test_frames_are_those_of_the_utterances_in_order(corpus, tmp_path):
     expected = np.concatenate([training_frames(u.waveform()) for u in corpus.train])
     np.testing.assert_array_equal(frames, expected)
     assert frames.dtype == np.float32
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_several_workers_write_what_one_writes(backend, corpus, tmp_path):
+    load(corpus, tmp_path / "one", n_jobs=1)
+    with parallel_config(backend=backend):
+        load(corpus, tmp_path / "two", n_jobs=2)
+    for name in ("frames.f32", "index.json"):
+        (one,), (two,) = files(tmp_path / "one", name), files(tmp_path / "two", name)
+        assert one.read_bytes() == two.read_bytes()
+
+
+class OwnBackend(ThreadingBackend):
+    """It returns lists alone, as Ray's does, and remembers that it was asked."""
+
+    supports_return_generator = False
+    asked = False
+
+    def configure(self, *args, **options):
+        self.asked = True
+        return super().configure(*args, **options)
+
+
+def test_the_work_goes_to_an_enclosing_backend(corpus, tmp_path):
+    backend = OwnBackend()
+    with parallel_config(backend=backend):
+        frames = load(corpus, tmp_path, n_jobs=2)
+    assert backend.asked
+    np.testing.assert_array_equal(frames, load(corpus, tmp_path / "alone"))
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_a_file_that_a_worker_cannot_read_is_named(backend, tmp_path):
+    corpus = load_corpus(write_speakers(tmp_path / "speech", "abcd"))
+    damaged = corpus.train[-1]
+    damaged.source.path.write_bytes(b"not audio")
+    with (
+        parallel_config(backend=backend),
+        pytest.raises(ValueError, match=rf"{damaged.id}: {damaged.source.path} is damaged"),
+    ):
+        load(corpus, tmp_path / "frames", n_jobs=2)
+    assert files(tmp_path / "frames", "*.part") == []
+
+
+class SaysAMinute:
+    """Two seconds that claim to be sixty; each reading notes how many others await writing."""
+
+    seconds = 60
+    n_bytes = 4 * 513 * (1 + 32_000 // 256)
+
+    def __init__(self, number, folder, waiting):
+        self.number, self.folder, self.waiting = number, folder, waiting
+
+    def sound(self):
+        return np.random.default_rng(self.number).uniform(-1, 1, 32_000).astype(np.float32)
+
+    def read(self):
+        (data,) = files(self.folder, "*.part")
+        self.waiting.append(len(self.waiting) - data.stat().st_size // self.n_bytes)
+        return self.sound()
+
+    def fingerprint(self):
+        return str(self.number)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_five_minutes_at_most_wait_to_be_written(n_jobs, tmp_path):
+    waiting = []
+    sources = [SaysAMinute(number, tmp_path, waiting) for number in range(17)]
+    train = tuple(Utterance("a", str(source.number), source) for source in sources)
+    frames = load(Corpus("minutes", train, (), ()), tmp_path, n_jobs=n_jobs)
+    assert len(waiting) == 17
+    assert max(waiting) < 5
+    expected = np.concatenate([training_frames(source.sound()) for source in sources])
+    np.testing.assert_array_equal(frames, expected)
 
 
 def test_frames_are_computed_once_and_mapped_from_then_on(corpus, tmp_path):

@@ -1,3 +1,4 @@
+import librosa
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,7 +6,9 @@ from hypothesis import strategies as st
 from scipy.signal import ShortTimeFFT
 
 from sdmvae_lite.config import STFTConfig
+from sdmvae_lite.corpora import load_corpus
 from sdmvae_lite.spectra import (
+    TRIM_DB,
     istft,
     normalise,
     power_and_phase,
@@ -20,6 +23,45 @@ CONFIG = STFTConfig()
 
 def noise(length, seed=0):
     return np.random.default_rng(seed).uniform(-1, 1, length)
+
+
+@st.composite
+def waveforms(draw):
+    """Stretches of noise, each at its own level in dB, many near `TRIM_DB`, normalised."""
+    decibels = st.floats(-80, 0) | st.floats(-TRIM_DB - 0.5, -TRIM_DB + 0.5)
+    stretch = st.tuples(st.integers(1, 6000), decibels)
+    stretches = draw(st.lists(stretch, min_size=1, max_size=8))
+    levels = np.concatenate([np.full(length, 10 ** (level / 20)) for length, level in stretches])
+    dtype = draw(st.sampled_from([np.float32, np.float64]))
+    return normalise(levels * noise(len(levels), draw(st.integers(0, 100)))).astype(dtype)
+
+
+@pytest.fixture(scope="module")
+def spoken():
+    """A few utterances of the synthetic corpus."""
+    return [utterance.waveform() for utterance in load_corpus("synthetic", minutes=0.7).train]
+
+
+def librosa_frames(waveform, config=CONFIG):
+    """`training_frames`, by librosa alone."""
+    waveform = waveform / np.abs(waveform).max()
+    trimmed, _ = librosa.effects.trim(waveform, top_db=TRIM_DB)
+    kept = trimmed if len(trimmed) >= config.window_length else waveform
+    spectrum = librosa.stft(
+        kept,
+        n_fft=config.window_length,
+        hop_length=config.hop_length,
+        window=sine_window(config.window_length),
+        pad_mode="constant",
+    )
+    return np.abs(spectrum.T) ** 2
+
+
+def assert_frames_are_librosas(waveform, config=CONFIG):
+    expected = librosa_frames(waveform, config)
+    frames = training_frames(waveform, config)
+    assert frames.shape == expected.shape
+    assert np.abs(frames - expected).max() <= 1e-5 * expected.max()
 
 
 @given(length=st.integers(1024, 20_000), seed=st.integers(0, 100))
@@ -84,6 +126,30 @@ def test_quiet_ends_are_trimmed_and_a_quiet_middle_stays():
     assert len(trim(waveform)) == pytest.approx(48_000, abs=2 * 2048)
 
 
+@given(waveforms())
+def test_trimming_cuts_where_librosa_does(waveform):
+    np.testing.assert_array_equal(trim(waveform), librosa.effects.trim(waveform, top_db=TRIM_DB)[0])
+
+
+def test_trimming_cuts_speech_where_librosa_does(spoken):
+    for waveform in map(normalise, spoken):
+        trimmed = trim(waveform)
+        expected, _ = librosa.effects.trim(waveform, top_db=TRIM_DB)
+        assert len(trimmed) < len(waveform)
+        np.testing.assert_array_equal(trimmed, expected)
+
+
+@given(waveforms().filter(lambda waveform: len(waveform) >= 1024))
+def test_training_frames_are_librosas_to_1e_5_of_the_largest(waveform):
+    assert_frames_are_librosas(waveform)
+
+
+@pytest.mark.parametrize("config", [CONFIG, STFTConfig(512, 100)])
+def test_training_frames_of_speech_are_librosas_to_1e_5_of_the_largest(spoken, config):
+    for waveform in spoken:
+        assert_frames_are_librosas(waveform, config)
+
+
 def test_training_frames_are_normalised_trimmed_power_spectra():
     quiet = 1e-4 * noise(8000, 1)
     speech = 0.3 * noise(16_000, 2)
@@ -107,3 +173,18 @@ def test_what_cannot_be_transformed_is_refused():
         stft(noise(1023))
     with pytest.raises(ValueError, match="one dimension, not 2"):
         stft(np.ones((2, 4000)))
+
+
+@pytest.mark.parametrize(
+    ("waveform", "message"),
+    [
+        (noise(1023), "1023 samples, less than a window of 1024"),
+        (np.ones((2, 4000)), "one dimension, not 2"),
+        (np.zeros(4000), "silent"),
+        (np.append(noise(4000), np.nan), "NaN or infinite"),
+        (np.append(noise(4000), -np.inf), "NaN or infinite"),
+    ],
+)
+def test_training_frames_are_made_of_sound_alone(waveform, message):
+    with pytest.raises(ValueError, match=message):
+        training_frames(waveform)
