@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import delayed
 from torch import Generator
 from tqdm import tqdm
 
@@ -15,6 +16,8 @@ from .corpora import Utterance
 from .metrics import Unscorable, estoi, hoyer, lqo_to_raw, pesq_lqo, si_sdr, stoi
 from .models import VAE
 from .resynthesis import Resynthesis, resynthesise
+from .score_cache import read_scores, score_paths, write_scores
+from .workers import as_done, torch_threads
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,9 @@ def evaluate(
     sample: bool = False,
     seed: int = 0,
     config: STFTConfig = STFTConfig(),
-    n_jobs: int = -1,
+    n_jobs: int | None = -1,
     progress: bool = True,
+    cache: str | Path | None = None,
 ) -> list[Scores]:
     """Resynthesise and score every utterance, in the order given.
 
@@ -79,28 +83,51 @@ def evaluate(
         sample: decode samples of the code instead of its mean, drawn from ``seed`` and the
             utterance's position.
         n_jobs: processes; -1 is one a core. Within a ``joblib.parallel_config`` the work goes
-            to that backend.
+            to that backend, and None takes the number from there.
+        cache: a folder in which the scores of each utterance are kept as they come, and found
+            again by whoever scores it with the same weights, settings, code and versions; an
+            evaluation that was interrupted goes on where it was. None keeps nothing.
 
     Raises:
-        ValueError: if there is nothing to score, or an utterance cannot be read.
+        ValueError: if there is nothing to score, an utterance cannot be read, or there is a
+            ``cache`` and the model's class is none of the package's.
+        OSError: naming the folder, when scores cannot be kept there.
     """
     if not utterances:
         raise ValueError("there are no utterances to score")
-    jobs = (
-        delayed(_score_utterance)(model, utterance, sample, seed + position, config)
-        for position, utterance in enumerate(utterances)
-    )
-    scored = Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
-    bar = tqdm(scored, total=len(utterances), desc="scoring", unit="utt", disable=not progress)
-    return list(bar)
+    seeds = [seed + position if sample else None for position in range(len(utterances))]
+    paths = [None] * len(utterances)
+    if cache is not None:
+        paths = score_paths(Path(cache), model, utterances, seeds, config, METRICS)
+    rows = [_kept(path) for path in paths]
+    missing = [position for position, row in enumerate(rows) if row is None]
+    if not missing:
+        return rows
+    # The longest first, so that the cores finish together.
+    missing.sort(key=lambda position: utterances[position].source.seconds, reverse=True)
+    jobs = (delayed(_score_utterance)(model, utterances[i], i, seeds[i], config) for i in missing)
+    with torch_threads(1):  # where the work stays here: on a busy machine a second one costs much
+        scored, done = as_done(jobs, n_jobs), len(rows) - len(missing)
+        bar = tqdm(scored, "scoring", len(rows), initial=done, unit="utt", disable=not progress)
+        for position, row in bar:
+            rows[position] = row
+            if paths[position]:
+                write_scores(paths[position], asdict(row))
+    return rows
+
+
+def _kept(path: Path | None) -> Scores | None:
+    scores = None if path is None else read_scores(path)
+    return None if scores is None else Scores(**scores)
 
 
 def _score_utterance(
-    model: VAE, utterance: Utterance, sample: bool, seed: int, config: STFTConfig
-) -> Scores:
-    generator = Generator().manual_seed(seed)
-    result = resynthesise(model, utterance.waveform(), sample, generator, config)
-    return score(result, utterance.speaker, utterance.name)
+    model: VAE, utterance: Utterance, position: int, seed: int | None, config: STFTConfig
+) -> tuple[int, Scores]:
+    """Decode a sample drawn from ``seed``, or, where it is None, the mean; and score it."""
+    generator = None if seed is None else Generator().manual_seed(seed)
+    result = resynthesise(model, utterance.waveform(), seed is not None, generator, config)
+    return position, score(result, utterance.speaker, utterance.name)
 
 
 def mean_scores(scores: Sequence[Scores]) -> dict[str, float]:

@@ -25,6 +25,7 @@ from torch import Tensor
 from .config import SAMPLE_RATE
 
 # P.862.1 and P.862.2 map a raw score to 0.999 + 4 / (1 + exp(-slope * raw + offset)).
+_NO_STOI = 1e-5  # what pystoi gives, with a warning, for too little speech
 _LQO_MAP = {"nb": (1.4945, 4.6607), "wb": (1.3669, 3.8224)}
 
 
@@ -100,9 +101,12 @@ def _stoi(reference: np.ndarray, estimate: np.ndarray, extended: bool) -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
         try:
-            return float(pystoi(reference, estimate, SAMPLE_RATE, extended=extended))
+            value = float(pystoi(reference, estimate, SAMPLE_RATE, extended=extended))
         except RuntimeWarning:
-            raise Unscorable("STOI needs about 0.4 s of speech that is not silent") from None
+            value = _NO_STOI
+    if value == _NO_STOI:  # also where another thread has let the warning pass
+        raise Unscorable("STOI needs about 0.4 s of speech that is not silent")
+    return value
 
 
 def si_sdr(reference: np.ndarray, estimate: np.ndarray) -> float:

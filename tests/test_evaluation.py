@@ -1,13 +1,22 @@
+import hashlib
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pytest
+import soundfile
+import torch
+from joblib import parallel_config
+from joblib.parallel import BACKENDS, LokyBackend
 
-from sdmvae_lite.config import ModelConfig
-from sdmvae_lite.corpora import Utterance, load_corpus
+from sdmvae_lite.config import SAMPLE_RATE, ModelConfig
+from sdmvae_lite.corpora import CorpusError, Utterance, load_corpus
+from sdmvae_lite.corpora.audio import AudioFile
 from sdmvae_lite.evaluation import METRICS, evaluate, mean_scores, score, unscored
 from sdmvae_lite.models import build_model
 from sdmvae_lite.resynthesis import resynthesise
+
+quietly = partial(evaluate, n_jobs=1, progress=False)
 
 
 @dataclass(frozen=True)
@@ -16,11 +25,15 @@ class Samples:
 
     waveform: tuple[float, ...]
 
+    @property
+    def seconds(self):
+        return len(self.waveform) / SAMPLE_RATE
+
     def read(self):
         return np.array(self.waveform, np.float32)
 
     def fingerprint(self):
-        return str(hash(self.waveform))
+        return hashlib.sha256(self.read().tobytes()).hexdigest()
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +48,21 @@ def model():
 
 @pytest.fixture(scope="module")
 def scores(model, utterances):
-    return evaluate(model, utterances, n_jobs=1, progress=False)
+    return quietly(model, utterances)
+
+
+@pytest.fixture
+def backend(monkeypatch):
+    """How many utterances each task holds that joblib's backend ``counting`` is given."""
+    tasks = []
+
+    class Counting(LokyBackend):
+        def submit(self, task, callback=None):
+            tasks.append(len(task.items))
+            return super().submit(task, callback)
+
+    monkeypatch.setitem(BACKENDS, "counting", Counting)
+    return tasks
 
 
 def assert_same(actual, expected):
@@ -65,9 +92,7 @@ def test_scores_are_those_of_a_resynthesis(scores, model, utterances):
 
 
 def test_samples_differ_from_means_and_repeat(scores, model, utterances):
-    sampled, again = (
-        evaluate(model, utterances, sample=True, seed=1, n_jobs=1, progress=False) for _ in range(2)
-    )
+    sampled, again = (quietly(model, utterances, sample=True, seed=1) for _ in range(2))
     assert_same(sampled, again)
     assert sampled[0].values["si_sdr"] != scores[0].values["si_sdr"]
     hoyer = scores[0].values["hoyer"]
@@ -85,7 +110,7 @@ def test_means_count_utterances_once_and_frames_once_for_hoyer(scores):
 def test_what_cannot_be_scored_is_reported_and_not_averaged(model, utterances):
     short = utterances[0].waveform()[8000:11_000]
     brief = Utterance("mary", "brief", Samples(tuple(short.tolist())))
-    scores = evaluate(model, [brief, *utterances], n_jobs=1, progress=False)
+    scores = quietly(model, [brief, *utterances])
     assert scores[0].values.keys() == {"si_sdr", "hoyer"}
     assert "quarter of a second" in scores[0].unscored["pesq_raw"]
     assert mean_scores(scores)["stoi"] == mean_scores(scores[1:])["stoi"]
@@ -97,3 +122,31 @@ def test_what_cannot_be_scored_is_reported_and_not_averaged(model, utterances):
 def test_nothing_to_score_is_an_error(model):
     with pytest.raises(ValueError, match="no utterances to score"):
         evaluate(model, [])
+
+
+def test_an_utterance_that_cannot_be_read_is_named(model, utterances, tmp_path):
+    path = tmp_path / "short.wav"
+    soundfile.write(path, utterances[0].waveform(), SAMPLE_RATE)
+    path.write_bytes(path.read_bytes()[:-1000])
+    short = Utterance("mary", "short", AudioFile(path))
+    with pytest.raises(CorpusError, match=f"{path} is cut short"):
+        quietly(model, [short])
+
+
+def test_the_work_goes_to_the_backend_that_joblib_was_told(scores, model, utterances, backend):
+    with parallel_config(backend="counting", n_jobs=2):
+        assert_same(evaluate(model, utterances, n_jobs=None, progress=False), scores)
+    assert sum(backend) == len(utterances)
+
+
+def test_torch_has_one_thread_while_it_scores_and_all_of_them_afterwards(
+    model, utterances, monkeypatch
+):
+    monkeypatch.setitem(METRICS, "hoyer", lambda result: float(torch.get_num_threads()))
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        (row,) = quietly(model, utterances[:1])
+        assert (row.values["hoyer"], torch.get_num_threads()) == (1.0, 2)
+    finally:
+        torch.set_num_threads(before)

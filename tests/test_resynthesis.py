@@ -5,8 +5,15 @@ import torch
 from sdmvae_lite.config import ModelConfig, STFTConfig
 from sdmvae_lite.corpora import load_corpus
 from sdmvae_lite.models import VAE, build_model
-from sdmvae_lite.resynthesis import resynthesise
-from sdmvae_lite.spectra import normalise
+from sdmvae_lite.resynthesis import code_to_waveform, keep_largest, resynthesise
+from sdmvae_lite.spectra import istft, normalise, power_and_phase, stft
+
+KINDS = (
+    ModelConfig(),
+    ModelConfig("vsc"),
+    ModelConfig("sdm-vae"),
+    ModelConfig("sdm-vae", dictionary="dct", k=48),
+)
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +71,85 @@ def test_what_cannot_be_resynthesised_is_refused(waveform):
         resynthesise(model, waveform[4000:4500])
     with pytest.raises(ValueError, match="257 bins does not fit a model of 513"):
         resynthesise(model, waveform, config=STFTConfig(512, 128))
+
+
+@pytest.mark.parametrize("config", KINDS, ids=lambda config: config.label)
+def test_the_code_of_a_resynthesis_gives_its_estimate_again(waveform, config):
+    model = build_model(config, seed=0)
+    result = resynthesise(model, waveform)
+    again = code_to_waveform(model, result.output.code, result.phase, len(waveform))
+    np.testing.assert_allclose(again, result.estimate, atol=1e-6)
+
+
+def test_a_changed_code_is_decoded_and_given_the_phase_by_hand(waveform):
+    model = build_model(ModelConfig("sdm-vae", dictionary="dct", k=48), seed=0)
+    result = resynthesise(model, waveform)
+    _, phase = power_and_phase(stft(normalise(waveform)))
+    np.testing.assert_array_equal(result.phase, phase)
+    changed = -2 * result.output.code
+    with torch.no_grad():
+        power = model.decode(changed @ model.dictionary.T).exp().double().numpy()
+    by_hand = istft(np.sqrt(power) * phase, len(waveform))
+    estimate = code_to_waveform(model, changed, result.phase, len(waveform))
+    np.testing.assert_allclose(estimate, by_hand, atol=1e-5)
+    assert np.abs(estimate - result.estimate).max() > 1e-3
+
+
+def test_another_stft_goes_both_ways(waveform):
+    config = STFTConfig(512, 128)
+    model = build_model(ModelConfig(n_bins=257), seed=0)
+    result = resynthesise(model, waveform, config=config)
+    again = code_to_waveform(model, result.output.code, result.phase, len(waveform), config)
+    np.testing.assert_allclose(again, result.estimate, atol=1e-6)
+
+
+def test_a_code_that_does_not_fit_is_refused(waveform):
+    model = build_model(ModelConfig("sdm-vae", dictionary="dct", k=48), seed=0)
+    result = resynthesise(model, waveform)
+    code, phase, length = result.output.code, result.phase, len(waveform)
+    frames = len(phase)
+    with pytest.raises(ValueError, match=rf"code of shape \({frames}, 48\), not \({frames}, 32\)"):
+        code_to_waveform(model, code[:, :32], phase, length)
+    with pytest.raises(ValueError, match=rf"phase of shape .*, not \({frames - 1}, 513\)"):
+        code_to_waveform(model, code, phase[1:], length)
+    with pytest.raises(ValueError, match=f"{length + 256} samples need a code"):
+        code_to_waveform(model, code, phase, length + 256)
+    with pytest.raises(ValueError, match="257 bins does not fit a model of 513"):
+        code_to_waveform(model, code, phase, length, STFTConfig(512, 128))
+
+
+def test_the_largest_coefficients_of_every_frame_are_kept():
+    code = torch.randn(50, 32, generator=torch.Generator().manual_seed(0))
+    for count in (1, 5, 31):
+        kept = keep_largest(code, count).numpy()
+        for frame, row in zip(code.numpy(), kept, strict=True):
+            largest = np.argsort(-np.abs(frame))[:count]
+            expected = np.zeros_like(frame)
+            expected[largest] = frame[largest]
+            np.testing.assert_array_equal(row, expected)
+
+
+def test_all_or_none_may_be_kept():
+    code = torch.randn(3, 8, generator=torch.Generator().manual_seed(0))
+    for count in (8, 9, 1000):
+        torch.testing.assert_close(keep_largest(code, count), code, rtol=0, atol=0)
+    assert not keep_largest(code, 0).any()
+
+
+def test_of_coefficients_equally_large_the_first_are_kept():
+    code = torch.tensor([[1.0, -1.0, 2.0, 1.0], [0.0, 0.0, 0.0, 3.0], [-1.0, -1.0, -1.0, -1.0]])
+    expected = [[1.0, 0.0, 2.0, 0.0], [0.0, 0.0, 0.0, 3.0], [-1.0, -1.0, 0.0, 0.0]]
+    torch.testing.assert_close(keep_largest(code, 2), torch.tensor(expected), rtol=0, atol=0)
+
+
+def test_what_to_keep_may_go_by_another_size():
+    code, price = torch.tensor([[5.0, -1.0, 3.0]]), torch.tensor([[0.1, 2.0, 0.3]])
+    assert keep_largest(code, 2, price).tolist() == [[0.0, -1.0, 3.0]]
+
+
+def test_what_cannot_be_kept_is_refused():
+    code = torch.ones(2, 3)
+    with pytest.raises(ValueError, match="cannot be -1"):
+        keep_largest(code, -1)
+    with pytest.raises(ValueError, match=r"sizes \(2, 2\) do not fit a code of \(2, 3\)"):
+        keep_largest(code, 1, torch.ones(2, 2))
