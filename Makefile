@@ -13,11 +13,11 @@ PORT ?= 8000
 PYTEST_ARGS ?=
 
 PACKAGE := $(shell find sdmvae_lite -name '*.py')
-PAGES   := $(shell find book -type f) _config.yml _toc.yml
+PAGES   := $(shell find book -type f -not -path '*/.*') _config.yml _toc.yml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup book serve lab test lint format hooks lock address colab-rehearsal clean FORCE
+.PHONY: help setup book serve lab test lint format hooks lock address colab-rehearsal bench clean FORCE
 
 help:  ## list the commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -35,25 +35,23 @@ $(STAMP): requirements.lock pyproject.toml
 
 book: _build/html/index.html  ## execute the chapters and render _build/html/index.html
 
-# Chapters run side by side, one a core and each on one thread: for networks of this size a second
-# gains little, and on a busy machine it costs much.
-_build/html/index.html: export OMP_NUM_THREADS := 1
-_build/html/index.html: $(STAMP) _build/outputs $(PAGES)
-	@echo "Executing what has changed (some minutes the first time) ..."
-	@$(BIN)/python tools/execute_chapters.py _build/.jupyter_cache book/*.ipynb
+_build/html/index.html: $(STAMP) $(PACKAGE) $(PAGES) _build/outputs _build/contents
 	$(BIN)/jupyter-book build book --path-output . \
 		--config _config.yml --toc $(CURDIR)/_toc.yml --warningiserror --keep-going
-
-# Executed chapters are kept between builds. They are forgotten when the code behind them, or what
-# they were asked to run on, is no longer the same.
-_build/outputs: $(STAMP) $(PACKAGE) _build/settings
-	@rm -rf _build/.jupyter_cache _build/.doctrees
 	@touch $@
 
-_build/settings: FORCE
+# The tool knows what is to be executed, by content, and touches this file when an output is new.
+# Chapters run side by side, one a core and each on one thread: for networks of this size a second
+# gains little, and on a busy machine it costs much.
+_build/outputs: export OMP_NUM_THREADS := 1
+_build/outputs: $(STAMP) FORCE
+	@$(BIN)/python tools/execute_chapters.py _build book/*.ipynb
+
+# Other programs, or another table of contents: every page is rendered anew, and none is left over.
+_build/contents: $(STAMP) _toc.yml
+	@rm -rf _build/.doctrees _build/html _build/jupyter_execute
 	@mkdir -p _build
-	@echo "$(SDMVAE_PRESET) $(SDMVAE_CORPUS)" | cmp -s - $@ \
-		|| echo "$(SDMVAE_PRESET) $(SDMVAE_CORPUS)" >$@
+	@touch $@
 
 serve: book  ## serve the rendered book on this machine
 	@echo "The book is at http://127.0.0.1:$(PORT) (Ctrl-C stops)"
@@ -85,6 +83,9 @@ address: setup  ## move the book to another repository: URL=https://github.com/y
 
 colab-rehearsal: setup  ## run every chapter as Colab would, with Colab's packages
 	OMP_NUM_THREADS=1 $(BIN)/python tools/colab_rehearsal.py
+
+bench: setup  ## measure speed and memory (a quarter of an hour, on a machine that does nothing else)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks
 
 clean:  ## forget the environment, the book and every cache
 	rm -rf $(VENV) _build build *.egg-info .pytest_cache .ruff_cache .hypothesis
