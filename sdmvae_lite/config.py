@@ -120,6 +120,21 @@ class ModelConfig:
         atoms = "I" if self.dictionary == "identity" else f"DCT (k = {self.code_size})"
         return f"SDM-VAE, D = {atoms}, m = {self.m}"
 
+    @property
+    def name(self) -> str:
+        """The row as a file is called.
+
+        >>> ModelConfig(model="vsc", m=64, alpha=0.05).name
+        'vsc-0.05-64'
+        """
+        if self.model == "vae":
+            return f"vae-{self.m}"
+        if self.model == "vsc":
+            inputs = f"-u{self.pseudo_inputs}" if self.pseudo_inputs else ""
+            return f"vsc-{self.alpha:g}{inputs}-{self.m}"
+        atoms = "identity" if self.dictionary == "identity" else f"dct{self.code_size}"
+        return f"sdm-{atoms}-{self.m}" + ("" if self.constant_atom else "-no-constant")
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -141,6 +156,23 @@ class TrainingConfig:
         for name in ("batch_size", "max_epochs", "patience"):
             _require(getattr(self, name) >= 1, self, name, "at least 1")
         _require(0 <= self.seed < 2**32, self, "seed", "between 0 and 2**32 - 1")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of one row: the model starts from ``training.seed``, and so does its data order.
+
+    >>> Run(ModelConfig("sdm-vae", m=32, dictionary="dct", k=64), TrainingConfig(seed=3)).name
+    'sdm-dct64-32-seed3'
+    """
+
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+
+    @property
+    def name(self) -> str:
+        """What its files are called: the row of Table 1 and the seed."""
+        return f"{self.model.name}-seed{self.training.seed}"
 
 
 @dataclass(frozen=True)
@@ -185,6 +217,24 @@ def get_preset(name: str | None = None) -> Preset:
 def cache_folder() -> Path:
     """Where downloads and frames are kept: ``SDMVAE_CACHE``, else the system's cache folder."""
     return Path(os.environ.get("SDMVAE_CACHE") or pooch.os_cache("sdmvae_lite"))
+
+
+def memory_budget() -> int:
+    """Bytes of frames that are held in memory; larger stores are streamed while training.
+
+    ``SDMVAE_MEMORY`` in gigabytes, else 4: nearly nine hours of speech.
+
+    Raises:
+        ValueError: if the variable holds no positive number.
+    """
+    value = os.environ.get("SDMVAE_MEMORY") or "4"
+    try:
+        budget = float(value)
+    except ValueError:
+        budget = math.nan
+    if not (math.isfinite(budget) and budget > 0):
+        raise ValueError(f"SDMVAE_MEMORY must be a number of gigabytes, not {value!r}")
+    return int(budget * 1e9)
 
 
 def to_dict(config: Any) -> dict[str, Any]:

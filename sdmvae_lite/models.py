@@ -15,6 +15,7 @@ and differ in what the encoder infers and in the prior that it is held against:
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import NamedTuple
 
 import torch
@@ -31,6 +32,8 @@ from .divergences import (
     spike_and_slab_kl,
     spike_and_slab_kl_between,
 )
+
+_SEEDING = Lock()  # layers draw from the global generator: one thread at a time
 
 
 class ModelOutput(NamedTuple):
@@ -264,6 +267,6 @@ def build_model(config: ModelConfig, seed: int | None = None) -> VAE:
     kinds = {"vae": VAE, "vsc": VSC, "sdm-vae": SDMVAE}
     if seed is None:
         return kinds[config.model](config)
-    with torch.random.fork_rng(devices=[]):
+    with _SEEDING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return kinds[config.model](config)

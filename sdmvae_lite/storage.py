@@ -12,15 +12,26 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import torch
+import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor
 
-from .config import ModelConfig, TrainingConfig, from_dict, to_dict
+from .config import ModelConfig, TrainingConfig, from_dict, memory_budget, to_dict
 from .models import VAE, build_model
+
+
+class TrainingState(NamedTuple):
+    """What a checkpoint holds beside the model and the generator.
+
+    See :doc:`12_bring_your_own_speech`.
+    """
+
+    best: dict[str, Tensor]  # weights of the best epoch
+    moments: dict[int, dict[str, Tensor]]  # Adam's, by the parameter's number in the model
+    history: dict[str, list[float]]  # losses so far
 
 
 def save_model(model: VAE, folder: str | Path, **notes: Any) -> Path:
@@ -71,30 +82,22 @@ def load_model(folder: str | Path) -> VAE:
 
 
 def save_checkpoint(
-    path: Path,
-    model: VAE,
-    optimiser: torch.optim.Optimizer,
-    generator: Generator,
-    best: dict[str, Tensor],
-    run: dict[str, Any],
-    history: dict[str, list[float]],
+    path: Path, model: VAE, generator: Generator, run: dict[str, Any], state: TrainingState
 ) -> None:
     """Replace the checkpoint at ``path`` in one step.
 
     Args:
-        best: the weights of the best epoch.
         run: what identifies the run (see `describe_run`); loading insists on the same.
-        history: the losses so far.
     """
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-    tensors |= {f"best.{name}": value for name, value in best.items()}
-    for index, moments in optimiser.state_dict()["state"].items():
+    tensors |= {f"best.{name}": value for name, value in state.best.items()}
+    for index, moments in state.moments.items():
         tensors |= {f"optimiser.{index}.{name}": value for name, value in moments.items()}
     tensors["generator"] = generator.get_state()
     part = path.with_name(path.name + ".part")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        metadata = {"run": json.dumps(run), "history": json.dumps(history)}
+        metadata = {"run": json.dumps(run), "history": json.dumps(state.history)}
         save_file(_on_cpu(tensors), part, metadata=metadata)
         os.replace(part, path)
     finally:
@@ -102,16 +105,12 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    path: Path,
-    model: VAE,
-    optimiser: torch.optim.Optimizer,
-    generator: Generator,
-    run: dict[str, Any],
-) -> tuple[dict[str, Tensor], dict[str, list[float]]]:
-    """Bring model, optimiser and generator to where the checkpoint left them.
+    path: Path, model: VAE, generator: Generator, run: dict[str, Any]
+) -> TrainingState:
+    """Bring model and generator to where the checkpoint left them.
 
     Returns:
-        The best weights and the losses so far.
+        what the loop needs beside them.
 
     Raises:
         ValueError: if the file is damaged, or of another run, naming what differs.
@@ -134,22 +133,24 @@ def load_checkpoint(
     for name, value in _under("optimiser", tensors).items():
         index, moment = name.split(".", 1)
         moments.setdefault(int(index), {})[moment] = value
-    groups = optimiser.state_dict()["param_groups"]
-    optimiser.load_state_dict({"state": moments, "param_groups": groups})
     generator.set_state(tensors["generator"])
-    return _under("best", tensors), history
+    return TrainingState(_under("best", tensors), moments, history)
 
 
 def describe_run(
-    model: VAE, config: TrainingConfig, train: Tensor, validation: Tensor
+    model: VAE, config: TrainingConfig, train: Tensor | np.memmap, validation: Tensor | np.memmap
 ) -> dict[str, Any]:
-    """What makes two runs the same: configuration, and how many frames of each part."""
-    return {
+    """What makes two runs the same: configuration, and how many frames of each part.
+
+    Where frames are streamed, their order hangs on the memory budget too.
+    """
+    run = {
         "model": to_dict(model.config),
         "training": to_dict(config),
         "train frames": len(train),
         "validation frames": len(validation),
     }
+    return run if isinstance(train, Tensor) else run | {"memory budget": memory_budget()}
 
 
 def _load_state(model: VAE, state: dict[str, Tensor]) -> None:

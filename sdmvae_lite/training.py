@@ -17,11 +17,11 @@ import torch
 from torch import Generator, Tensor
 from tqdm import tqdm
 
+from .batches import chunks, hold_frames, shuffled
 from .config import TrainingConfig, to_dict
 from .models import VAE, loss
-from .storage import describe_run, load_checkpoint, save_checkpoint
+from .storage import TrainingState, describe_run, load_checkpoint, save_checkpoint
 
-VALIDATION_BATCH = 4096  # frames; any size gives the same loss up to rounding
 VALIDATION_SEED = 20_220_918  # the noise is the same in every epoch and every run
 
 
@@ -58,10 +58,20 @@ class History:
         return 1 + int(np.argmin(self.validation_loss)) if self.epochs else 0
 
     def append(self, train: tuple[float, float], validation: tuple[float, float]) -> None:
+        """Add an epoch's losses, each a pair of reconstruction and KL.
+
+        Raises:
+            FloatingPointError: if one is not finite, naming the epoch.
+        """
         self.train_reconstruction.append(train[0])
         self.train_kl.append(train[1])
         self.validation_reconstruction.append(validation[0])
         self.validation_kl.append(validation[1])
+        if not math.isfinite(self.train_loss[-1] + self.validation_loss[-1]):
+            raise FloatingPointError(
+                f"the loss is no longer finite in epoch {self.epochs}: "
+                "lower the learning rate, or look for silent frames in the speech"
+            )
 
 
 def fit(
@@ -95,31 +105,29 @@ def fit(
         FloatingPointError: if the loss stops being finite, naming the epoch.
     """
     target = find_device(device)
-    train = _resident(train, "train", model, target)
-    validation = _resident(validation, "validation", model, target)
+    train = hold_frames(train, "train", model.config.n_bins, target)
+    validation = hold_frames(validation, "validation", model.config.n_bins, target)
     model.to(target)
     optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
     generator = Generator(target).manual_seed(config.seed)
     history, best = History(), copy.deepcopy(model.state_dict())
     run = describe_run(model, config, train, validation)
     if checkpoint is not None and checkpoint.exists():
-        best, losses = load_checkpoint(checkpoint, model, optimiser, generator, run)
-        history = History(**losses)
+        state = load_checkpoint(checkpoint, model, generator, run)
+        best, history = state.best, History(**state.history)
+        groups = optimiser.state_dict()["param_groups"]
+        optimiser.load_state_dict({"state": state.moments, "param_groups": groups})
     with tqdm(total=config.max_epochs, initial=history.epochs, disable=not progress) as bar:
-        while not _finished(history, config):
+        while not finished(history, config):
             model.begin_epoch(history.epochs)
             losses = _train_epoch(model, train, optimiser, generator, config.batch_size)
             history.append(losses, validation_losses(model, validation))
-            if not math.isfinite(history.train_loss[-1] + history.validation_loss[-1]):
-                raise FloatingPointError(
-                    f"the loss is no longer finite in epoch {history.epochs}: "
-                    "lower the learning rate, or look for silent frames in the speech"
-                )
             if history.best_epoch == history.epochs:
                 best = copy.deepcopy(model.state_dict())
             if checkpoint is not None:
-                losses = to_dict(history)
-                save_checkpoint(checkpoint, model, optimiser, generator, best, run, losses)
+                moments = optimiser.state_dict()["state"]
+                state = TrainingState(best, moments, to_dict(history))
+                save_checkpoint(checkpoint, model, generator, run, state)
             bar.update()
             bar.set_postfix(
                 validation=f"{history.validation_loss[-1]:.1f}", best=history.best_epoch
@@ -131,14 +139,14 @@ def fit(
 
 def _train_epoch(
     model: VAE,
-    frames: Tensor,
+    frames: Tensor | np.memmap,
     optimiser: torch.optim.Optimizer,
     generator: Generator,
     batch_size: int,
 ) -> tuple[float, float]:
     """One pass over the shuffled frames; the mean reconstruction and KL of its batches."""
     model.train()
-    totals = torch.zeros(2, dtype=torch.float64, device=frames.device)
+    totals = torch.zeros(2, dtype=torch.float64, device=generator.device)
     for batch in _shuffled_batches(frames, batch_size, generator):
         # gamma's update and the reparametrisation happen inside the model
         reconstruction, kl = loss(model, batch, model(batch, generator=generator))
@@ -150,29 +158,36 @@ def _train_epoch(
     return reconstruction, kl
 
 
-def _shuffled_batches(frames: Tensor, batch_size: int, generator: Generator) -> Iterator[Tensor]:
-    order = torch.randperm(len(frames), generator=generator, device=frames.device)
-    for indices in order.split(batch_size):
-        yield frames[indices]
+def _shuffled_batches(
+    frames: Tensor | np.memmap, batch_size: int, generator: Generator
+) -> Iterator[Tensor]:
+    for held, order in shuffled(frames, batch_size, generator):
+        for rows in order.split(batch_size):
+            yield held[rows]
 
 
 @torch.no_grad()
-def validation_losses(model: VAE, frames: Tensor) -> tuple[float, float]:
+def validation_losses(model: VAE, frames: Tensor | np.memmap) -> tuple[float, float]:
     """Mean reconstruction and KL of a sampled code, under noise that is always the same.
 
     See :doc:`05_train_a_vae`.
     """
     model.eval()
-    generator = Generator(frames.device).manual_seed(VALIDATION_SEED)
-    totals = torch.zeros(2, dtype=torch.float64, device=frames.device)
-    for batch in frames.split(VALIDATION_BATCH):
+    device = next(model.parameters()).device
+    generator = Generator(device).manual_seed(VALIDATION_SEED)
+    totals = torch.zeros(2, dtype=torch.float64, device=device)
+    for batch in chunks(frames, device):
         losses = loss(model, batch, model(batch, generator=generator))
         totals += len(batch) * torch.stack([torch.as_tensor(value) for value in losses])
     reconstruction, kl = (totals / len(frames)).tolist()
     return reconstruction, kl
 
 
-def _finished(history: History, config: TrainingConfig) -> bool:
+def finished(history: History, config: TrainingConfig) -> bool:
+    """Whether training is over: no epochs left, or no better validation loss for too long.
+
+    See :doc:`10_train_sdm_vae`.
+    """
     waited = history.epochs - history.best_epoch
     return history.epochs >= config.max_epochs or waited >= config.patience
 
@@ -201,16 +216,3 @@ def find_device(name: str = "auto") -> torch.device:
             "CUDA devices: use device='auto' or 'cpu'"
         )
     return device
-
-
-def _resident(frames: np.ndarray, part: str, model: VAE, device: torch.device) -> Tensor:
-    """The frames as a tensor on the device, checked."""
-    tensor = torch.as_tensor(frames, dtype=torch.float32)
-    n_bins = model.config.n_bins
-    if tensor.ndim != 2 or len(tensor) == 0 or tensor.shape[1] != n_bins:
-        raise ValueError(
-            f"{part} frames have shape {tuple(tensor.shape)}, the model needs (n_frames, {n_bins})"
-        )
-    if not torch.isfinite(tensor).all() or tensor.min() < 0:
-        raise ValueError(f"{part} frames hold negative, NaN or infinite values: not power spectra")
-    return tensor.to(device)

@@ -17,12 +17,24 @@ ALLOWED = {
     "divergences": set(),
     "models": {"config", "dictionaries", "divergences"},
     "storage": {"config", "models"},
-    "training": {"config", "spectra", "frames", "models", "storage"},
+    "batches": {"config"},
+    "training": {"config", "models", "storage", "batches"},
+    "gradients": {"divergences", "models"},
+    "stacks": {"config", "models", "storage", "batches", "training", "gradients"},
+    "workers": set(),
+    "lockstep": {"config", "models", "batches", "training", "stacks", "workers"},
     "resynthesis": {"config", "spectra", "models"},
     "metrics": {"config"},
     "checks": set(),
     "statistics": set(),
-    "evaluation": {"config", "corpora", "spectra", "models", "resynthesis", "metrics"},
+    "score_cache": {"config", "corpora", "models"},
+    "evaluation": {
+        *("config", "corpora", "spectra", "models", "workers", "resynthesis", "metrics"),
+        "score_cache",
+    },
+    "experiments": {
+        *("config", "corpora", "frames", "training", "workers", "lockstep", "evaluation"),
+    },
 }
 ALLOWED |= {"plots": set(ALLOWED), "widgets": set(ALLOWED)}
 

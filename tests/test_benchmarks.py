@@ -1,0 +1,22 @@
+"""`make bench` works; what it measures is asserted nowhere."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from toc import ROOT
+
+
+@pytest.mark.chapters  # as slow as one
+def test_the_benchmarks_run_and_say_what_they_found(tmp_path):
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--out", str(tmp_path)]
+    printed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    results = json.loads((tmp_path / "cpu.json").read_text())
+    assert results["machine"] in printed
+    for figures in results["ms per step and run"].values():
+        assert list(figures)[:3] == ["products alone", "plain loop", "fit"]
+        assert all(value["min"] > 0 for value in figures.values())
+    assert [row["budget in GB"] < row["GB of frames"] for row in results["growth"]][-1]
+    assert {"frames, times real time", "scoring"} <= results.keys()
+    assert (tmp_path / "cpu.png").stat().st_size > 10_000
