@@ -1,0 +1,1 @@
+"""What is measured and not asserted: `make bench`. See NOTES.md."""

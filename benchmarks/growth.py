@@ -1,0 +1,60 @@
+"""What grows with the corpus: seconds per epoch and memory, from memory and streamed.
+
+Every measurement is a process of its own, so that the peak of its resident memory is its own:
+
+    SDMVAE_MEMORY=GIGABYTES python -m benchmarks.growth MINUTES
+
+trains one epoch on so many minutes of synthetic speech within that memory budget and prints a JSON
+object.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+
+from sdmvae_lite.config import ModelConfig, Run, TrainingConfig
+from sdmvae_lite.corpora import load_corpus
+from sdmvae_lite.frames import load_frames
+from sdmvae_lite.lockstep import fit_many
+
+LARGE = 1000.0  # gigabytes: everything is held in memory
+
+
+def measure(minutes: tuple[float, ...], budget: float) -> list[dict]:
+    """An epoch of each size from memory, and of the largest streamed within ``budget`` GB."""
+    rows = [epoch_in_a_process(size, LARGE) for size in minutes]
+    return [*rows, epoch_in_a_process(minutes[-1], budget)]
+
+
+def epoch_in_a_process(minutes: float, budget: float) -> dict:
+    environment = os.environ | {"SDMVAE_MEMORY": str(budget), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "benchmarks.growth", str(minutes)]
+    printed = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE).stdout
+    return json.loads(printed) | {"minutes": minutes, "budget in GB": budget}
+
+
+def epoch(minutes: float) -> dict:
+    interpreter = resident()
+    corpus = load_corpus("synthetic", minutes=minutes * 56 / 39)  # so much in the training part
+    train = load_frames(corpus, "train")
+    run = Run(ModelConfig(), TrainingConfig(max_epochs=1))
+    started = time.perf_counter()
+    fit_many([run], train, train[:4096], "cpu", n_jobs=1, progress=False)
+    return {
+        "frames": len(train),
+        "GB of frames": train.nbytes / 1e9,
+        "seconds": time.perf_counter() - started,
+        "GB above the interpreter": resident() - interpreter,
+    }
+
+
+def resident() -> float:
+    """Peak of resident memory so far, in gigabytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+if __name__ == "__main__":
+    print(json.dumps(epoch(float(sys.argv[1]))))
