@@ -19,7 +19,7 @@ SIZES = {
     "full": {
         "steps": 300,
         "runs": (1, 5, 14, 70),
-        "rounds": 5,
+        "rounds": 3,
         "minutes": (5, 30, 120, 480),
         "budget": 0.5,
         "speech": 30,

@@ -28,8 +28,8 @@ def table(results: dict) -> str:
             held = f"streamed within {row['budget in GB']:g} GB" if streamed else "in memory"
             step = 1e3 * row["seconds"] / (row["frames"] / 128)
             lines.append(
-                f"| {row['minutes']:g} | {row['GB of frames']:.2f} | {held} | {row['seconds']:.1f} "
-                f"| {step:.2f} | {row['GB above the interpreter']:.2f} |"
+                f"| {row['minutes']:.0f} | {row['GB of frames']:.2f} | {held} "
+                f"| {row['seconds']:.1f} | {step:.2f} | {row['GB above the interpreter']:.2f} |"
             )
         lines.append("")
     for name in ("frames, times real time", "scoring"):

@@ -99,10 +99,7 @@ def _side_by_side(jobs: Sequence[Iterator[None]], workers: int) -> None:
             if halt.is_set():
                 return
 
-    with (
-        torch_threads(max(1, torch.get_num_threads() // workers)),
-        ThreadPoolExecutor(workers) as pool,
-    ):
+    with torch_threads(1), ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(go_through, job) for job in jobs]
         try:
             for future in as_completed(futures):

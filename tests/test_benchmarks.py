@@ -20,3 +20,12 @@ def test_the_benchmarks_run_and_say_what_they_found(tmp_path):
     assert [row["budget in GB"] < row["GB of frames"] for row in results["growth"]][-1]
     assert {"frames, times real time", "scoring"} <= results.keys()
     assert (tmp_path / "cpu.png").stat().st_size > 10_000
+
+
+def test_the_readme_quotes_the_results():
+    results = json.loads((ROOT / "benchmarks" / "results" / "cpu.json").read_text())
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert results["machine"] in text
+    one, two = results["ms per step and run"].values()
+    for name in ("plain loop", "fit", "fit_many, 5 runs", "fit_many, 70 runs", "products alone"):
+        assert f"| {one[name]['median']:.2f} | {two[name]['median']:.2f} |" in text
