@@ -163,7 +163,7 @@ def _shuffled_batches(
 ) -> Iterator[Tensor]:
     for held, order in shuffled(frames, batch_size, generator):
         for rows in order.split(batch_size):
-            yield held[rows]
+            yield held.index_select(0, rows)
 
 
 @torch.no_grad()

@@ -34,6 +34,7 @@ def run(path, folder, caplog):
             kernel_name="python3",
             cwd=folder,
             progress_bar=False,
+            execution_timeout=600,  # seconds a cell: a kernel that is lost does not hold CI up
         )
     return nbformat.from_dict(notebook)
 
