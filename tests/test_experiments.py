@@ -108,12 +108,12 @@ def test_records_of_something_else_are_refused(corpus, tmp_path):
 
 
 def _kill_a_busy_worker(client, killed):
-    """As soon as every worker has been busy for a second, end one as the kernel would."""
+    """As soon as every worker is at work, end one as the kernel would, in the midst of a run."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         busy = [address for address, tasks in client.processing().items() if tasks]
         if len(busy) == 2:
-            time.sleep(1)
+            time.sleep(0.5)
             pid = client.run(os.getpid, workers=busy[:1])[busy[0]]
             os.kill(pid, signal.SIGKILL)
             killed.append(pid)
@@ -121,14 +121,20 @@ def _kill_a_busy_worker(client, killed):
         time.sleep(0.05)
 
 
+def _give_up(*_):
+    raise TimeoutError("the cluster is not done after five minutes")
+
+
 def test_a_dask_cluster_that_loses_a_worker_makes_the_same_table(corpus, tmp_path):
     """Frames, training and scoring on two worker processes; one is killed in the middle."""
     runs = [
-        Run(model, replace(TRAINING, max_epochs=25, patience=25, seed=seed))
+        Run(model, replace(TRAINING, max_epochs=150, patience=150, seed=seed))
         for model in (RUNS[0].model, RUNS[1].model)
         for seed in range(2)
     ]
     killed, untrained = [], build_model(runs[0].model, seed=0)
+    signal.signal(signal.SIGALRM, _give_up)
+    signal.alarm(300)  # seconds: a cluster that waits for nothing does not hold the tests up
     with (
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
         Client(cluster) as client,
@@ -139,6 +145,7 @@ def test_a_dask_cluster_that_loses_a_worker_makes_the_same_table(corpus, tmp_pat
         spread = run_grid(runs, corpus, tmp_path / "spread", "cpu", progress=False)
         killer.join()
         scores = evaluate(untrained, corpus.test, progress=False)
+    signal.alarm(0)
     assert killed
     shutil.rmtree(config.cache_folder())  # frames and checkpoints of the cluster
     alone = run_grid(runs, corpus, tmp_path / "alone", "cpu", n_jobs=1, progress=False)
