@@ -6,15 +6,14 @@ from torch.utils.data import DataLoader, TensorDataset
 from sdmvae_lite.models import VAE, loss
 
 
-def train_plainly(model: VAE, frames: torch.Tensor, epochs: int = 1) -> None:
-    """A DataLoader that hands out one frame a sample, Adam as it comes, the loss read each step."""
+def train_plainly(model: VAE, frames: torch.Tensor) -> None:
+    """One epoch: a DataLoader with one frame a sample, Adam as it comes, each loss read."""
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-4)
     loader = DataLoader(TensorDataset(frames), batch_size=128, shuffle=True)
-    for _ in range(epochs):
-        total = 0.0
-        for (batch,) in loader:
-            reconstruction, kl = loss(model, batch, model(batch))
-            optimiser.zero_grad()
-            (reconstruction + kl).backward()
-            optimiser.step()
-            total += (reconstruction + kl).item()
+    total = 0.0
+    for (batch,) in loader:
+        reconstruction, kl = loss(model, batch, model(batch))
+        optimiser.zero_grad()
+        (reconstruction + kl).backward()
+        optimiser.step()
+        total += (reconstruction + kl).item()

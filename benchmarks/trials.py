@@ -5,16 +5,17 @@ OMP_NUM_THREADS=1 python -m benchmarks.trials
 
 import time
 from collections.abc import Callable
+from unittest.mock import patch
 
 import torch
 from joblib import Parallel, delayed
 
+from sdmvae_lite import stacks
 from sdmvae_lite.batches import hold_frames
 from sdmvae_lite.config import ModelConfig, Run, TrainingConfig
 from sdmvae_lite.gradients import negative_elbo
 from sdmvae_lite.lockstep import fit_many
 from sdmvae_lite.models import build_model, loss
-from sdmvae_lite.stacks import Stack, Trainee
 from sdmvae_lite.workers import torch_threads
 
 from .clock import in_rounds, seconds, spread
@@ -25,26 +26,16 @@ CPU = torch.device("cpu")
 FRAMES = make_frames(STEPS * BATCH)
 
 
-def stack(runs: int) -> Stack:
-    held = hold_frames(FRAMES, "train", N_BINS, CPU)
-    seeds = [Run(ModelConfig(), TrainingConfig(seed=seed)) for seed in range(runs)]
-    return Stack([Trainee(run, held, held, CPU) for run in seeds])
-
-
 def ms_per_step(runs: int, elbo: Callable = negative_elbo) -> Callable[[], float]:
     """Milliseconds a step and run of a stack, with another `negative_elbo` if one is given."""
-    group, held = stack(runs), hold_frames(FRAMES, "train", N_BINS, CPU)
+    held = hold_frames(FRAMES, "train", N_BINS, CPU)
+    seeds = [Run(ModelConfig(), TrainingConfig(seed=seed)) for seed in range(runs)]
+    group = stacks.Stack([stacks.Trainee(run, held, held, CPU) for run in seeds])
 
     def measure() -> float:
-        import sdmvae_lite.stacks
-
-        sdmvae_lite.stacks.negative_elbo = elbo
-        steps = group._steps(held, held[:BATCH])
-        started = time.perf_counter()
-        for _ in range(STEPS):
-            next(steps)
-        sdmvae_lite.stacks.negative_elbo = negative_elbo
-        return 1e3 * (time.perf_counter() - started) / (STEPS * runs)
+        steps = group.epoch(held, held[:BATCH])
+        with patch.object(stacks, "negative_elbo", elbo):
+            return 1e3 * seconds(lambda: [next(steps) for _ in range(STEPS)]) / (STEPS * runs)
 
     return measure
 

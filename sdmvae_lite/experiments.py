@@ -92,12 +92,7 @@ def run_grid(
     for run, path in paths.items():
         if path.exists():
             _check_record(path, run, corpus)
-    for part in ("train", "validation"):
-        load_frames(corpus, part, progress=progress)  # once, before every worker wants it
-    if find_device(device).type == "cuda":
-        records = _on_gpu(missing, corpus, device, n_jobs, progress)
-    else:
-        records = _on_cpus(missing, corpus, n_jobs)
+    records = _records(missing, corpus, device, n_jobs, progress) if missing else ()
     bar = tqdm(total=len(runs), initial=len(runs) - len(missing), unit="run", disable=not progress)
     with bar:
         for run, record in records:
@@ -124,6 +119,17 @@ def read_record(path: Path) -> dict[str, Any]:
     return record
 
 
+def _records(
+    runs: Sequence[Run], corpus: Corpus, device: str, n_jobs: int, progress: bool
+) -> Iterable[tuple[Run, dict[str, Any]]]:
+    """Each run with its record, as it is done."""
+    for part in ("train", "validation"):
+        load_frames(corpus, part, progress=progress)  # once, before every worker wants it
+    if find_device(device).type == "cuda":
+        return _on_gpu(runs, corpus, device, n_jobs, progress)
+    return _on_cpus(runs, corpus, n_jobs)
+
+
 def _on_cpus(
     runs: Sequence[Run], corpus: Corpus, n_jobs: int
 ) -> Iterable[tuple[Run, dict[str, Any]]]:
@@ -142,10 +148,9 @@ def _on_gpu(
     runs: Sequence[Run], corpus: Corpus, device: str, n_jobs: int, progress: bool
 ) -> Iterator[tuple[Run, dict[str, Any]]]:
     """All runs trained together on the GPU, then scored one after the other over all cores."""
-    if runs:
-        trained, seconds = _train(runs, corpus, device, progress)
-        for run, result in zip(runs, trained, strict=True):
-            yield run, _record(run, result, corpus, seconds, device, n_jobs)
+    trained, seconds = _train(runs, corpus, device, progress)
+    for run, result in zip(runs, trained, strict=True):
+        yield run, _record(run, result, corpus, seconds, device, n_jobs)
 
 
 def _train(

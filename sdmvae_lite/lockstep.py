@@ -1,10 +1,9 @@
 """Algorithm 1 for a whole table: many runs at once, each as `training.fit` would have made it.
 
-`fit_many` differs from `fit` in three ways, all for speed: gradients are derived by hand, one flat
-buffer holds all weights of a run, and many runs share the machine. On a CPU each core takes one run
-at a time, whose weights stay in its cache. On a GPU the runs of one row of the table are stacked,
-their products batched, and a whole step is captured once and replayed. See
-:doc:`12_bring_your_own_speech`.
+`fit_many` differs from `fit` in two ways, both for speed: gradients are derived by hand, and many
+runs share the machine. On a CPU each core takes one run at a time, whose weights stay in its cache.
+On a GPU the runs of one row of the table are stacked, their products batched, and a whole step is
+captured once and replayed. See :doc:`12_bring_your_own_speech`.
 """
 
 from __future__ import annotations

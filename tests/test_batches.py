@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from noise import N_BINS, make_frames
 
 from sdmvae_lite.batches import CHUNK, chunks, hold_frames, shuffled
 from sdmvae_lite.config import ModelConfig, TrainingConfig, memory_budget
@@ -8,7 +9,6 @@ from sdmvae_lite.models import build_model
 from sdmvae_lite.training import fit
 
 CPU = torch.device("cpu")
-N_BINS = 33
 
 
 @pytest.fixture
@@ -104,11 +104,7 @@ def test_a_budget_that_is_no_number_is_refused(value, monkeypatch):
 
 def test_a_model_learns_from_a_streamed_store_what_it_learns_from_memory(tmp_path, monkeypatch):
     """As well as another seed would: the validation losses lie as close as those of two seeds."""
-    rng = np.random.default_rng(0)
-    envelopes = np.exp(3 * np.cos(np.outer([1, 2], np.linspace(0, np.pi, N_BINS))))
-    power = (envelopes[rng.integers(2, size=4000)] * rng.exponential(size=(4000, N_BINS))).astype(
-        np.float32
-    )
+    power = make_frames(4000, seed=0)
     (tmp_path / "frames.f32").write_bytes(power.tobytes())
     store = np.memmap(tmp_path / "frames.f32", dtype=np.float32, mode="c", shape=power.shape)
     config = TrainingConfig(learning_rate=3e-3, batch_size=64, max_epochs=4)

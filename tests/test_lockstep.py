@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from noise import make_frames
 from tqdm import tqdm
 
 from sdmvae_lite import stacks
@@ -32,14 +33,6 @@ ROWS = {
 every_row = pytest.mark.parametrize("config", ROWS.values(), ids=ROWS)
 TRAINING = TrainingConfig(learning_rate=3e-3, batch_size=64, max_epochs=4)
 CPU = torch.device("cpu")
-
-
-def make_frames(n_frames, seed):
-    """Power spectra of complex Gaussian noise under two smooth spectral envelopes."""
-    rng = np.random.default_rng(seed)
-    envelopes = np.exp(3 * np.cos(np.outer([1, 2], np.linspace(0, np.pi, 33))))
-    variance = envelopes[rng.integers(2, size=n_frames)]
-    return (variance * rng.exponential(size=(n_frames, 33))).astype(np.float32)
 
 
 TRAIN, VALIDATION = make_frames(600, 0), make_frames(128, 1)  # the last batch is a short one

@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from noise import make_frames
 
 from sdmvae_lite.config import ModelConfig, TrainingConfig
 from sdmvae_lite.models import build_model
@@ -19,14 +20,6 @@ MODELS = {
 }
 every_model = pytest.mark.parametrize("config", MODELS.values(), ids=MODELS)
 TRAINING = TrainingConfig(learning_rate=1e-2, batch_size=64, max_epochs=6)
-
-
-def make_frames(n_frames, seed):
-    """Power spectra of complex Gaussian noise under two smooth spectral envelopes."""
-    rng = np.random.default_rng(seed)
-    envelopes = np.exp(3 * np.cos(np.outer([1, 2], np.linspace(0, np.pi, 33))))
-    variance = envelopes[rng.integers(2, size=n_frames)]
-    return (variance * rng.exponential(size=(n_frames, 33))).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
