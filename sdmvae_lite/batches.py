@@ -1,4 +1,4 @@
-"""Shuffled batches of frames, from memory or streamed from a store that is larger than it.
+"""The order of an epoch's frames, from memory or streamed from a store that is larger than it.
 
 See :doc:`12_bring_your_own_speech`.
 """
@@ -64,26 +64,31 @@ def chunks(frames: Tensor | np.memmap, device: torch.device) -> Iterator[Tensor]
             yield torch.from_numpy(_read(frames, start, CHUNK)).to(device)
 
 
-def shuffled(
-    frames: Tensor | np.memmap, batch_size: int, generator: Generator
+def ordered(
+    frames: Tensor | np.memmap, batch_size: int, generator: Generator, shuffle: bool = True
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """What one epoch goes through: frames in memory, and a random order of them.
+    """What one epoch goes through: frames in memory, and the order in which to take them.
 
     Resident frames come as they are, once, in a random order of all. A store that is streamed
     comes in parts of half the memory budget, each a random choice of blocks of ``batch_size``
     neighbouring frames, read while training is busy with the part before; within a part the
-    order is random again. See :doc:`12_bring_your_own_speech`.
+    order is random again. Without ``shuffle`` everything comes as it lies in the store.
+    See :doc:`12_bring_your_own_speech`.
 
     Returns:
         pairs of frames (n, n_bins) and a permutation (n,) of their rows.
     """
     device = generator.device
+
+    def order(n: int) -> Tensor:
+        if shuffle:
+            return torch.randperm(n, generator=generator, device=device)
+        return torch.arange(n, device=device)
+
     if isinstance(frames, Tensor):
-        yield frames, torch.randperm(len(frames), generator=generator, device=device)
+        yield frames, order(len(frames))
         return
-    starts = batch_size * torch.randperm(
-        -(-len(frames) // batch_size), generator=generator, device=device
-    )
+    starts = batch_size * order(-(-len(frames) // batch_size))
     n_blocks = max(1, memory_budget() // (2 * batch_size * frames.shape[1] * frames.itemsize))
     parts = starts.cpu().split(n_blocks)
     with ThreadPoolExecutor(1) as reader:
@@ -92,7 +97,7 @@ def shuffled(
             part = coming.result().to(device)
             if following is not None:
                 coming = reader.submit(_gather, frames, following, batch_size)
-            yield part, torch.randperm(len(part), generator=generator, device=device)
+            yield part, order(len(part))
 
 
 def _gather(frames: np.memmap, starts: Tensor, length: int) -> Tensor:

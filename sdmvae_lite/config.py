@@ -145,6 +145,7 @@ class TrainingConfig:
     max_epochs: int = 500
     patience: int = 20  # epochs without a better validation loss before stopping
     seed: int = 0
+    shuffle: bool = True  # False takes the frames in the order of the files
 
     def __post_init__(self) -> None:
         _require(
@@ -170,9 +171,14 @@ class Run:
     training: TrainingConfig = TrainingConfig()
 
     @property
+    def row(self) -> str:
+        """The row of the table that it is a run of."""
+        return self.model.name + ("" if self.training.shuffle else "-unshuffled")
+
+    @property
     def name(self) -> str:
-        """What its files are called: the row of Table 1 and the seed."""
-        return f"{self.model.name}-seed{self.training.seed}"
+        """What its files are called: the row of the table and the seed."""
+        return f"{self.row}-seed{self.training.seed}"
 
 
 @dataclass(frozen=True)

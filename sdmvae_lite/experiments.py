@@ -1,17 +1,13 @@
 """The grid of Table 1: which runs it takes, running them anywhere, one record a run.
 
-A record is a JSON file with everything behind a published number: configuration, seed, corpus and
-fingerprint, versions, machine, losses of every epoch, scores of every test utterance. See
-:doc:`12_bring_your_own_speech`.
+See :doc:`12_bring_your_own_speech`.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import platform
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -21,11 +17,13 @@ import torch
 from joblib import delayed
 from tqdm import tqdm
 
+from .codes import code_statistics
 from .config import ModelConfig, Run, TrainingConfig, cache_folder, to_dict
 from .corpora import Corpus
-from .evaluation import Scores, evaluate
+from .evaluation import Scores, evaluate, unscored
 from .frames import load_frames
 from .lockstep import TrainedRun, fit_many
+from .records import DECODED, Record, check_record, read_record, write_record
 from .training import find_device
 from .workers import as_done, torch_threads
 
@@ -42,10 +40,14 @@ ROWS_OF_TABLE_1 = tuple(
 PACKAGES = ("sdmvae_lite", "torch", "numpy", "librosa", "pesq", "pystoi")
 
 
-def table_1(seeds: int = 5, training: TrainingConfig = TrainingConfig()) -> list[Run]:
+def table_1(
+    seeds: int = 5,
+    training: TrainingConfig = TrainingConfig(),
+    rows: Sequence[ModelConfig] = ROWS_OF_TABLE_1,
+) -> list[Run]:
     """The runs of the paper's Table 1: fourteen rows, each from ``seeds`` seeds, all rows first.
 
-    See :doc:`12_bring_your_own_speech`.
+    Other ``rows`` make another table. See :doc:`13_rebuild_table_1`.
 
     >>> [run.name for run in table_1(seeds=1)][:3]
     ['vae-32-seed0', 'vsc-0.05-32-seed0', 'vsc-0.5-32-seed0']
@@ -55,7 +57,7 @@ def table_1(seeds: int = 5, training: TrainingConfig = TrainingConfig()) -> list
     return [
         Run(row, TrainingConfig(**asdict(training) | {"seed": seed}))
         for seed in range(seeds)
-        for row in ROWS_OF_TABLE_1
+        for row in rows
     ]
 
 
@@ -66,7 +68,7 @@ def run_grid(
     device: str = "auto",
     n_jobs: int = -1,
     progress: bool = True,
-) -> list[dict[str, Any]]:
+) -> list[Record]:
     """Train and score every run; its record lands in ``folder`` as soon as it is done.
 
     A run whose record is there is not made again, and one that was interrupted goes on from its
@@ -91,37 +93,19 @@ def run_grid(
     missing = [run for run, path in paths.items() if not path.exists()]
     for run, path in paths.items():
         if path.exists():
-            _check_record(path, run, corpus)
+            check_record(path, run, corpus)
     records = _records(missing, corpus, device, n_jobs, progress) if missing else ()
     bar = tqdm(total=len(runs), initial=len(runs) - len(missing), unit="run", disable=not progress)
     with bar:
         for run, record in records:
-            _write(paths[run], record)
+            write_record(paths[run], record)
             bar.update()
     return [read_record(path) for path in paths.values()]
 
 
-def read_record(path: Path) -> dict[str, Any]:
-    """The record in a file.
-
-    See :doc:`12_bring_your_own_speech`.
-
-    Raises:
-        ValueError: naming the file, if it holds none.
-    """
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        record["model"], record["training"], record["corpus"]["fingerprint"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path} holds no run record ({error}): remove it to make it anew"
-        ) from None
-    return record
-
-
 def _records(
     runs: Sequence[Run], corpus: Corpus, device: str, n_jobs: int, progress: bool
-) -> Iterable[tuple[Run, dict[str, Any]]]:
+) -> Iterable[tuple[Run, Record]]:
     """Each run with its record, as it is done."""
     for part in ("train", "validation"):
         load_frames(corpus, part, progress=progress)  # once, before every worker wants it
@@ -130,97 +114,99 @@ def _records(
     return _on_cpus(runs, corpus, n_jobs)
 
 
-def _on_cpus(
-    runs: Sequence[Run], corpus: Corpus, n_jobs: int
-) -> Iterable[tuple[Run, dict[str, Any]]]:
+def _on_cpus(runs: Sequence[Run], corpus: Corpus, n_jobs: int) -> Iterable[tuple[Run, Record]]:
     """Each run on a core of its own, wherever joblib's backend has cores."""
     jobs = (delayed(_on_one_core)(run, corpus) for run in runs)
     return as_done(jobs, n_jobs)
 
 
-def _on_one_core(run: Run, corpus: Corpus) -> tuple[Run, dict[str, Any]]:
+def _on_one_core(run: Run, corpus: Corpus) -> tuple[Run, Record]:
     with torch_threads(1):
-        (trained,), seconds = _train([run], corpus, "cpu", progress=False)
-        return run, _record(run, trained, corpus, seconds, "cpu", n_jobs=1)
+        (trained,) = _train([run], corpus, "cpu", progress=False)
+        return run, make_record(run, trained, corpus, n_jobs=1)
 
 
 def _on_gpu(
     runs: Sequence[Run], corpus: Corpus, device: str, n_jobs: int, progress: bool
-) -> Iterator[tuple[Run, dict[str, Any]]]:
+) -> Iterator[tuple[Run, Record]]:
     """All runs trained together on the GPU, then scored one after the other over all cores."""
-    trained, seconds = _train(runs, corpus, device, progress)
+    trained = _train(runs, corpus, device, progress)
     for run, result in zip(runs, trained, strict=True):
-        yield run, _record(run, result, corpus, seconds, device, n_jobs)
+        yield run, make_record(run, result, corpus, device, n_jobs)
 
 
-def _train(
-    runs: Sequence[Run], corpus: Corpus, device: str, progress: bool
-) -> tuple[list[TrainedRun], float]:
-    """The trained runs, and the seconds that this sitting took for all of them."""
+def _train(runs: Sequence[Run], corpus: Corpus, device: str, progress: bool) -> list[TrainedRun]:
     train, validation = (load_frames(corpus, p, progress=False) for p in ("train", "validation"))
     checkpoints = cache_folder() / "checkpoints" / corpus.fingerprint[:24]
-    started = time.monotonic()
-    trained = fit_many(runs, train, validation, device, checkpoints, progress=progress)
-    return trained, time.monotonic() - started
+    return fit_many(runs, train, validation, device, checkpoints, progress=progress)
 
 
-def _record(
-    run: Run, trained: TrainedRun, corpus: Corpus, seconds: float, device: str, n_jobs: int
-) -> dict[str, Any]:
-    """Score every test utterance both ways, and say all there is to say about the run."""
-    history, cache = trained.history, cache_folder() / "scores"
+def make_record(
+    run: Run,
+    trained: TrainedRun,
+    corpus: Corpus,
+    device: str = "cpu",
+    n_jobs: int = -1,
+    **notes: Any,
+) -> Record:
+    """Score every test utterance, decoding mean and sample, and say all there is about the run.
 
-    def scores(sample: bool) -> list[dict[str, Any]]:
-        rows = evaluate(
-            trained.model, corpus.test, sample, n_jobs=n_jobs, progress=False, cache=cache
+    See :doc:`12_bring_your_own_speech`.
+
+    Args:
+        device: on which the run was trained.
+        n_jobs: as in `evaluation.evaluate`.
+        notes: kept in the record as they are; a ``variant`` makes it a row of its own.
+    """
+    model, history = trained
+    scored = {
+        decoded: evaluate(
+            model,
+            corpus.test,
+            sample=decoded == "sample",
+            n_jobs=n_jobs,
+            progress=False,
+            cache=cache_folder() / "scores",
         )
-        return [_rounded(row) for row in rows]
-
+        for decoded in DECODED
+    }
+    rows, code = scored["posterior mean"], code_statistics(model, corpus.test)
+    scale_free = {"hoyer_unit_rms": code.hoyer_unit_rms, "hoyer_kl": code.hoyer_kl}
+    losses = {name: values for name, values in asdict(history).items() if name != "seconds"}
+    timed = len(history.seconds) == history.epochs
     return {
         "model": to_dict(run.model),
         "training": to_dict(run.training),
+        **notes,
         "corpus": {"name": corpus.name, "fingerprint": corpus.fingerprint},
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
         "machine": _machine(device),
-        "seconds of training in the last sitting": round(seconds),
+        "seconds of training": round(sum(history.seconds)) if timed else None,
         "best epoch": history.best_epoch,
-        "history": {
-            name: [round(loss, 3) for loss in losses] for name, losses in asdict(history).items()
+        "history": {name: _rounded(values, 3) for name, values in losses.items()},
+        "code": {"rms": _rounded(code.rms.tolist()), "kl": _rounded(code.kl.tolist())},
+        "utterances": {
+            "speaker": [row.speaker for row in rows],
+            "name": [row.utterance for row in rows],
+            "seconds": _rounded([row.seconds for row in rows], 3),
+            "n_frames": [row.n_frames for row in rows],
         },
-        "posterior mean": scores(sample=False),
-        "sample": scores(sample=True),
+        "posterior mean": _columns(rows) | {k: _rounded(v) for k, v in scale_free.items()},
+        "sample": _columns(scored["sample"]),
+        "unscored": {decoded: unscored(rows) for decoded, rows in scored.items()},
     }
 
 
-def _rounded(scores: Scores) -> dict[str, Any]:
-    values = {name: round(value, 4) for name, value in scores.values.items()}
-    return asdict(scores) | {"values": values, "seconds": round(scores.seconds, 3)}
+def _columns(rows: Sequence[Scores]) -> dict[str, list[float | None]]:
+    """One list a measure, over the utterances; None where there is no score."""
+    measures = sorted({measure for row in rows for measure in row.values})
+    return {name: _rounded([row.values.get(name) for row in rows]) for name in measures}
+
+
+def _rounded(values: Iterable[float | None], digits: int = 4) -> list[float | None]:
+    return [None if value is None else round(float(value), digits) for value in values]
 
 
 def _machine(device: str) -> str:
     gpu = "" if device == "cpu" else f", {torch.cuda.get_device_name(find_device(device))}"
     return f"{platform.machine()}, {os.cpu_count()} cores{gpu}"
-
-
-def _check_record(path: Path, run: Run, corpus: Corpus) -> None:
-    record = read_record(path)
-    wanted = {"model": to_dict(run.model), "training": to_dict(run.training)}
-    for key, value in wanted.items():
-        if record[key] != value:
-            raise ValueError(
-                f"{path} is of another run ({key} is {record[key]}, wanted is {value}): "
-                "name another folder, or remove it"
-            )
-    if record["corpus"]["fingerprint"] != corpus.fingerprint:
-        raise ValueError(f"{path} is of other speech than {corpus!r}: name another folder")
-
-
-def _write(path: Path, record: dict[str, Any]) -> None:
-    """Whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    try:
-        part.write_text(json.dumps(record) + "\n", encoding="utf-8")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

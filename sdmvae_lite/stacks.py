@@ -15,7 +15,7 @@ import torch
 from torch import Generator, Tensor, nn
 from tqdm import tqdm
 
-from .batches import shuffled
+from .batches import ordered
 from .config import Run, to_dict
 from .gradients import Noise, negative_elbo
 from .models import build_model, loss
@@ -60,19 +60,24 @@ class Trainee:
     def epochs_left(self) -> int:
         return self.run.training.max_epochs - self.history.epochs
 
+    def begin_epoch(self) -> None:
+        self.began = time.monotonic()
+        self.model.begin_epoch(self.history.epochs)
+
     def close_epoch(self, train: list[float], validation: tuple[float, float]) -> None:
         """Note an epoch's losses, keep the weights if they are the best so far, and save."""
+        now = time.monotonic()
         try:
-            self.history.append((train[0], train[1]), validation)
+            self.history.append((train[0], train[1]), validation, now - self.began)
         except FloatingPointError as error:
             raise FloatingPointError(f"{self.run.name}: {error}") from None
         if self.history.best_epoch == self.history.epochs:
             self.best = self._weights()
-        due = time.monotonic() - self.saved >= CHECKPOINT_SECONDS
+        due = now - self.saved >= CHECKPOINT_SECONDS
         if self.checkpoint is not None and (due or self.finished):
             state = TrainingState(self.best, self.moments, to_dict(self.history))
             save_checkpoint(self.checkpoint, self.model, self.generator, self.identity, state)
-            self.saved = time.monotonic()
+            self.saved = now
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: value.clone() for name, value in self.model.state_dict().items()}
@@ -139,10 +144,10 @@ class Stack:
 
     def _steps(self, train: Tensor | np.memmap, validation: Tensor | np.memmap) -> Iterator[None]:
         for trainee in self.trainees:
-            trainee.model.begin_epoch(trainee.history.epochs)
+            trainee.begin_epoch()
         self.totals.zero_()
-        size = self.training.batch_size
-        parts = (shuffled(train, size, trainee.generator) for trainee in self.trainees)
+        size, shuffle = self.training.batch_size, self.training.shuffle
+        parts = (ordered(train, size, trainee.generator, shuffle) for trainee in self.trainees)
         for drawn in zip(*parts, strict=True):
             held, orders = drawn[0][0], torch.stack([order for _, order in drawn])
             for rows in orders.split(size, dim=1):

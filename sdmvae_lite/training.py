@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ import torch
 from torch import Generator, Tensor
 from tqdm import tqdm
 
-from .batches import chunks, hold_frames, shuffled
+from .batches import chunks, hold_frames, ordered
 from .config import TrainingConfig, to_dict
 from .models import VAE, loss
 from .storage import TrainingState, describe_run, load_checkpoint, save_checkpoint
@@ -37,6 +38,7 @@ class History:
     train_kl: list[float] = field(default_factory=list)
     validation_reconstruction: list[float] = field(default_factory=list)
     validation_kl: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list, compare=False)  # of each epoch, by the clock
 
     @property
     def epochs(self) -> int:
@@ -57,8 +59,10 @@ class History:
         """The epoch of the lowest validation loss, counted from 1; 0 before the first."""
         return 1 + int(np.argmin(self.validation_loss)) if self.epochs else 0
 
-    def append(self, train: tuple[float, float], validation: tuple[float, float]) -> None:
-        """Add an epoch's losses, each a pair of reconstruction and KL.
+    def append(
+        self, train: tuple[float, float], validation: tuple[float, float], seconds: float
+    ) -> None:
+        """Add an epoch's losses, each a pair of reconstruction and KL, and what it took.
 
         Raises:
             FloatingPointError: if one is not finite, naming the epoch.
@@ -67,6 +71,7 @@ class History:
         self.train_kl.append(train[1])
         self.validation_reconstruction.append(validation[0])
         self.validation_kl.append(validation[1])
+        self.seconds.append(seconds)
         if not math.isfinite(self.train_loss[-1] + self.validation_loss[-1]):
             raise FloatingPointError(
                 f"the loss is no longer finite in epoch {self.epochs}: "
@@ -85,8 +90,9 @@ def fit(
 ) -> History:
     """Train ``model`` in place by Algorithm 1 and leave it with its best weights, on the CPU.
 
-    Frames are shuffled anew in every epoch. Training stops when the validation loss, always
-    under the same noise, has not improved for ``config.patience`` epochs.
+    Frames are shuffled anew in every epoch, unless ``config.shuffle`` says no. Training stops
+    when the validation loss, always under the same noise, has not improved for
+    ``config.patience`` epochs.
     See :doc:`10_train_sdm_vae`.
 
     Args:
@@ -119,9 +125,11 @@ def fit(
         optimiser.load_state_dict({"state": state.moments, "param_groups": groups})
     with tqdm(total=config.max_epochs, initial=history.epochs, disable=not progress) as bar:
         while not finished(history, config):
+            began = time.monotonic()
             model.begin_epoch(history.epochs)
-            losses = _train_epoch(model, train, optimiser, generator, config.batch_size)
-            history.append(losses, validation_losses(model, validation))
+            losses = _train_epoch(model, train, optimiser, generator, config)
+            validated = validation_losses(model, validation)
+            history.append(losses, validated, time.monotonic() - began)
             if history.best_epoch == history.epochs:
                 best = copy.deepcopy(model.state_dict())
             if checkpoint is not None:
@@ -142,12 +150,12 @@ def _train_epoch(
     frames: Tensor | np.memmap,
     optimiser: torch.optim.Optimizer,
     generator: Generator,
-    batch_size: int,
+    config: TrainingConfig,
 ) -> tuple[float, float]:
-    """One pass over the shuffled frames; the mean reconstruction and KL of its batches."""
+    """One pass over the frames; the mean reconstruction and KL of its batches."""
     model.train()
     totals = torch.zeros(2, dtype=torch.float64, device=generator.device)
-    for batch in _shuffled_batches(frames, batch_size, generator):
+    for batch in _batches(frames, generator, config):
         # gamma's update and the reparametrisation happen inside the model
         reconstruction, kl = loss(model, batch, model(batch, generator=generator))
         optimiser.zero_grad()
@@ -158,11 +166,11 @@ def _train_epoch(
     return reconstruction, kl
 
 
-def _shuffled_batches(
-    frames: Tensor | np.memmap, batch_size: int, generator: Generator
+def _batches(
+    frames: Tensor | np.memmap, generator: Generator, config: TrainingConfig
 ) -> Iterator[Tensor]:
-    for held, order in shuffled(frames, batch_size, generator):
-        for rows in order.split(batch_size):
+    for held, order in ordered(frames, config.batch_size, generator, config.shuffle):
+        for rows in order.split(config.batch_size):
             yield held.index_select(0, rows)
 
 

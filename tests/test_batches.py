@@ -3,7 +3,7 @@ import pytest
 import torch
 from noise import N_BINS, make_frames
 
-from sdmvae_lite.batches import CHUNK, chunks, hold_frames, shuffled
+from sdmvae_lite.batches import CHUNK, chunks, hold_frames, ordered
 from sdmvae_lite.config import ModelConfig, TrainingConfig, memory_budget
 from sdmvae_lite.models import build_model
 from sdmvae_lite.training import fit
@@ -29,7 +29,7 @@ def generator(seed=0):
 
 def epoch(frames, seed=0, batch_size=64):
     """What an epoch goes through, part by part."""
-    return [held[order][:, 0] for held, order in shuffled(frames, batch_size, generator(seed))]
+    return [held[order][:, 0] for held, order in ordered(frames, batch_size, generator(seed))]
 
 
 def test_a_store_within_the_budget_is_held_in_memory(store, monkeypatch):
@@ -65,6 +65,15 @@ def test_streaming_is_a_matter_of_the_seed(store, monkeypatch):
     first, again, other = (torch.cat(epoch(store, seed)) for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("budget", [1000, 512])
+def test_without_shuffling_frames_come_as_they_lie(store, monkeypatch, budget):
+    allow(monkeypatch, budget)
+    held = hold_frames(store, "train", N_BINS, CPU)
+    parts = [held[order][:, 0] for held, order in ordered(held, 64, generator(), shuffle=False)]
+    assert len(parts) == (1 if budget == 1000 else 4)
+    assert torch.cat(parts).tolist() == list(range(1000))
 
 
 def test_a_budget_below_one_batch_still_streams(store, monkeypatch):

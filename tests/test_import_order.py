@@ -32,8 +32,13 @@ ALLOWED = {
         *("config", "corpora", "spectra", "models", "workers", "resynthesis", "metrics"),
         "score_cache",
     },
+    "codes": {"config", "corpora", "spectra", "models", "metrics"},
+    "records": {"config", "corpora"},
+    "claims": {"records", "statistics"},
+    "pretrained": {"config", "models"},
     "experiments": {
         *("config", "corpora", "frames", "training", "workers", "lockstep", "evaluation"),
+        *("codes", "records"),
     },
 }
 ALLOWED |= {"plots": set(ALLOWED), "widgets": set(ALLOWED)}

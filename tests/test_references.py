@@ -14,9 +14,10 @@ from toc import ROOT, chapters, source
 MATHEMATICS = (
     *("spectra", "dictionaries", "divergences", "models", "training", "gradients"),
     *("resynthesis", "metrics", "evaluation", "statistics"),
+    *("codes", "records", "claims"),
 )
 SERVICES = (
-    *("config", "corpora", "frames", "storage", "lockstep", "experiments"),
+    *("config", "corpora", "frames", "storage", "lockstep", "experiments", "pretrained"),
     *("checks", "plots", "widgets"),
 )
 BEHIND = ("batches", "stacks", "workers", "score_cache")

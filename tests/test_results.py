@@ -7,8 +7,7 @@ import re
 import pytest
 from toc import ROOT
 
-from sdmvae_lite.config import ModelConfig, TrainingConfig, from_dict
-from sdmvae_lite.evaluation import Scores, mean_scores
+from sdmvae_lite.records import DECODED, row_means, run_of
 
 RECORDS = {path.stem: path for path in sorted((ROOT / "results").glob("*.json"))}
 COLUMNS = ("pesq_raw", "stoi", "estoi", "si_sdr", "hoyer")
@@ -23,8 +22,8 @@ def read(path):
 @each_record
 def test_a_record_says_what_it_is_of(path):
     record = read(path)
-    from_dict(ModelConfig, record["model"])
-    from_dict(TrainingConfig, record["training"])
+    assert path.stem.startswith(f"{record['corpus']['name']}-{run_of(record).row}")
+    assert path.stem.endswith(f"-seed{record['training']['seed']}")
     assert re.fullmatch("[0-9a-f]{64}", record["corpus"]["fingerprint"])
     assert {"torch", "pesq", "pystoi"} <= record["versions"].keys()
     losses = record["history"]["validation_reconstruction"]
@@ -34,12 +33,15 @@ def test_a_record_says_what_it_is_of(path):
 @each_record
 def test_a_record_has_every_score_of_every_utterance(path):
     record = read(path)
-    names = [(row["speaker"], row["utterance"]) for row in record["posterior mean"]]
-    assert names == [(row["speaker"], row["utterance"]) for row in record["sample"]]
-    assert len(set(names)) == len(names)
-    for row in record["posterior mean"] + record["sample"]:
-        assert all(math.isfinite(value) for value in row["values"].values())
-        assert not row["unscored"]
+    said = record["utterances"]
+    names = set(zip(said["speaker"], said["name"], strict=True))
+    assert len(names) == len(said["n_frames"])
+    for decoded in DECODED:
+        assert not record["unscored"][decoded]
+        assert {*COLUMNS, "pesq_nb", "pesq_wb"} <= record[decoded].keys()
+        for values in record[decoded].values():
+            assert len(values) == len(names)
+            assert all(math.isfinite(value) for value in values)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +55,7 @@ def test_the_readme_quotes_its_records(row, record):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     cells = re.search(rf"^\| {re.escape(row)} \|(.*)\|$", text, re.MULTILINE).group(1).split("|")
     quoted = [cell.strip() for cell in cells]
-    scores = mean_scores([Scores(**row) for row in read(RECORDS[record])["posterior mean"]])
+    scores = {name: row_means([read(RECORDS[record])], name)[0] for name in COLUMNS}
     formats = (".2f", ".3f", ".3f", ".1f", ".2f")
     expected = [format(scores[c], spec) for c, spec in zip(COLUMNS, formats, strict=True)]
     assert quoted == expected

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from sdmvae_lite.statistics import bootstrap_interval
+from sdmvae_lite.statistics import bootstrap_interval, crossed_interval
 
 
 def test_a_large_sample_has_the_interval_of_normal_theory():
@@ -115,3 +115,72 @@ def test_any_number_of_resamples_will_do():
 def test_what_has_no_interval_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         bootstrap_interval(**arguments)
+
+
+def rows_like(effect, trainings, rng, n_speakers=9):
+    """Two rows of scores on the same speakers, the first better by ``effect``."""
+    people = 0.3 * rng.standard_normal(n_speakers)
+    for shift in (effect, 0.0):
+        own = people + shift + 0.04 * rng.standard_normal(n_speakers)
+        trained = 0.05 * rng.standard_normal((trainings, 1))
+        noise = 0.1 * rng.standard_normal((trainings, 10 * n_speakers))
+        yield trained + own.repeat(10) + noise
+
+
+def gain(means):
+    return means[0] - means[1]
+
+
+@pytest.mark.parametrize("trainings", [2, 5])
+def test_crossed_intervals_hold_the_truth_as_often_as_they_say(trainings):
+    rng, groups = np.random.default_rng(0), np.arange(9).repeat(10)
+    held = 0
+    for _ in range(300):
+        rows = list(rows_like(0.1, trainings, rng))
+        found = crossed_interval(rows, groups, gain, resamples=300)
+        held += found.low <= 0.1 <= found.high
+    assert 0.91 < held / 300 <= 1
+
+
+def test_a_crossed_interval_of_one_factor_is_that_of_students_t():
+    """Trainings that do not differ leave the means of the speakers alone."""
+    speakers = np.random.default_rng(1).normal(size=30)
+    found = crossed_interval([np.tile(speakers, (40, 1))], range(30), resamples=40_000)
+    expected = stats.t(29, speakers.mean(), stats.sem(speakers)).interval(0.95)
+    np.testing.assert_allclose(found[1:], expected, atol=0.02 * stats.sem(speakers) * 2)
+
+
+def test_speakers_pair_and_trainings_do_not():
+    rng, groups = np.random.default_rng(2), np.arange(9).repeat(4)
+    people = rng.standard_normal(9).repeat(4)
+    pair = crossed_interval([people + np.ones((3, 1)), np.tile(people, (3, 1))], groups, gain)
+    assert pair.low == pytest.approx(1) == pair.high
+    trained = people + rng.standard_normal((3, 1))
+    found = crossed_interval([trained, trained], groups, gain)
+    assert found.value == pytest.approx(0)
+    assert found.high > 0.5
+
+
+def test_weights_count():
+    found = crossed_interval([[[1.0, 5.0]] * 2], ["a", "b"], weights=[3, 1])
+    assert found.value == pytest.approx(2.0)
+
+
+def test_one_training_leaves_the_interval_unbounded():
+    found = crossed_interval([[[1.0, 2.0]]], ["a", "b"])
+    assert found == (1.5, -np.inf, np.inf)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"rows": []}, "no rows"),
+        ({"rows": [[[1.0, 2.0, 3.0]]]}, "shape .1, 3., wanted is .n_trainings, 2 utterances"),
+        ({"rows": [[[1.0, np.nan]] * 2]}, "NaN or infinite"),
+        ({"groups": ["a", "a"]}, "at least two speakers"),
+        ({"level": 1.0}, "level must lie between 0 and 1"),
+    ],
+)
+def test_what_has_no_crossed_interval_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        crossed_interval(**{"rows": [[[1.0, 2.0]] * 2], "groups": ["a", "b"]} | arguments)

@@ -88,7 +88,7 @@ def test_the_best_epoch_counts_from_one():
     history = History()
     assert history.best_epoch == 0
     for value in (3.0, 1.0, 2.0):
-        history.append((0.0, 0.0), (value, 0.5))
+        history.append((0.0, 0.0), (value, 0.5), 1.0)
     assert history.best_epoch == 2
     assert history.validation_loss == [3.5, 1.5, 2.5]
 

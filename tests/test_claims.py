@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+
+from sdmvae_lite.claims import (
+    CLAIMS,
+    MEASURES,
+    PAPER,
+    Claim,
+    Comparison,
+    effect,
+    judge,
+    paper_effect,
+)
+from sdmvae_lite.config import Run, TrainingConfig, to_dict
+from sdmvae_lite.experiments import ROWS_OF_TABLE_1
+
+SPEAKERS = [f"speaker {number}" for number in range(9) for _ in range(4)]
+ROWS = {row.name: row for row in ROWS_OF_TABLE_1}
+FIRST_AND_SECOND = Claim("first above second", (Comparison("pesq_raw", ("a",), ("b",)),))
+
+
+def made_up(means, trainings=5, spread=0.01, seed=0):
+    """Records whose scores scatter a little around the given means."""
+    rng = np.random.default_rng(seed)
+    people = {measure: 0.1 * rng.standard_normal(9).repeat(4) for measure in MEASURES}
+    return {
+        name: [
+            {
+                "utterances": {"speaker": SPEAKERS, "n_frames": [100] * len(SPEAKERS)},
+                "posterior mean": {
+                    measure: mean
+                    + people[measure]
+                    + spread * rng.standard_normal()
+                    + spread * rng.standard_normal(len(SPEAKERS))
+                    for measure, mean in scores.items()
+                },
+            }
+            for _ in range(trainings)
+        ]
+        for name, scores in means.items()
+    }
+
+
+def two(first, second, **options):
+    return made_up({"a": {"pesq_raw": first}, "b": {"pesq_raw": second}}, **options)
+
+
+def test_the_rows_are_those_of_table_1():
+    assert PAPER.keys() == ROWS.keys()
+    claimed = {name for c in CLAIMS for each in c.comparisons for name in each.above + each.below}
+    assert claimed == PAPER.keys()
+    assert Run(ROWS["vae-32"], TrainingConfig()).row == "vae-32"
+    assert to_dict(ROWS["vae-64"])["m"] == 64
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.text)
+def test_the_papers_own_table_bears_its_claims_out(claim):
+    for comparison in claim.comparisons:
+        assert paper_effect(comparison) >= -comparison.tolerance - 1e-9
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.text)
+def test_a_claim_holds_of_models_that_are_clearly_so_and_not_of_the_contrary(claim):
+    direction = {row: dict.fromkeys(MEASURES, 0.0) for row in PAPER}
+    for comparison in claim.comparisons:
+        for name in comparison.above:
+            direction[name][comparison.measure] += 1
+        for name in comparison.below:
+            direction[name][comparison.measure] -= 1
+    contrary = {row: {m: -v for m, v in values.items()} for row, values in direction.items()}
+    assert judge(claim, made_up(direction)).text == "holds"
+    assert judge(claim, made_up(contrary)).text == "does not hold"
+
+
+def test_what_is_within_chance_is_not_decided():
+    assert judge(FIRST_AND_SECOND, two(3.0, 3.0, spread=0.2)).text == "not decided"
+
+
+def test_one_training_decides_nothing():
+    verdict = judge(FIRST_AND_SECOND, two(4.0, 1.0, trainings=1))
+    assert verdict.text == "not decided"
+    assert verdict.effects[0].value == pytest.approx(3, abs=0.1)
+    assert np.isinf(verdict.effects[0].high)
+
+
+def test_a_tolerance_forgives_as_much_and_no_more():
+    scores = two(3.00, 3.02, spread=1e-4)
+    for tolerance, text in ((0.03, "holds"), (0.01, "does not hold")):
+        claim = Claim("", (Comparison("pesq_raw", ("a",), ("b",), tolerance),))
+        assert judge(claim, scores).text == text
+
+
+def test_the_best_of_several_is_taken():
+    records = made_up({n: {"hoyer": h} for n, h in {"a": 0.1, "b": 0.5, "c": 0.3}.items()})
+    found = effect(Comparison("hoyer", ("a", "b"), ("c",)), records)
+    assert found.value == pytest.approx(0.2, abs=0.02)
+    assert found.low < found.value < found.high
+
+
+def test_rows_without_records_are_named():
+    with pytest.raises(ValueError, match="no records of b"):
+        judge(FIRST_AND_SECOND, made_up({"a": {"pesq_raw": 3.0}}))

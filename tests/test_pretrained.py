@@ -1,0 +1,53 @@
+import pytest
+import torch
+from toc import ROOT
+
+from sdmvae_lite.config import ModelConfig
+from sdmvae_lite.corpora import load_corpus
+from sdmvae_lite.evaluation import evaluate, mean_scores
+from sdmvae_lite.experiments import ROWS_OF_TABLE_1
+from sdmvae_lite.models import build_model
+from sdmvae_lite.pretrained import WEIGHTS, load_pretrained, pretrained_names, save_pretrained
+from sdmvae_lite.records import read_records
+
+
+def test_there_is_one_model_for_every_row():
+    assert pretrained_names() == sorted(row.name for row in ROWS_OF_TABLE_1)
+    for row in ROWS_OF_TABLE_1:
+        assert load_pretrained(row.name).config == row
+    assert "CC BY 4.0" in (WEIGHTS / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["vae-32", "vsc-0.5-64", "sdm-dct64-32"])
+def test_it_is_a_trained_model(name):
+    """Speech of another kind than it knows, and still a far better model of it than a fresh one."""
+    sentences = load_corpus("synthetic", minutes=1).test
+    model = load_pretrained(name)
+    trained, fresh = (
+        mean_scores(evaluate(m, sentences, n_jobs=1, progress=False))
+        for m in (model, build_model(model.config, seed=0))
+    )
+    assert trained["estoi"] > fresh["estoi"] + 0.2
+
+
+def test_codes_have_the_statistics_of_the_record():
+    """What the record says of the run is what the weights do, as far as a few voices can tell."""
+    (record, *_) = read_records(ROOT / "results", "speechocean762")["sdm-dct64-32"]
+    utterances = load_corpus("synthetic", minutes=1).test
+    scores = evaluate(load_pretrained("sdm-dct64-32"), utterances, n_jobs=1, progress=False)
+    recorded = sum(record["posterior mean"]["hoyer"]) / len(record["posterior mean"]["hoyer"])
+    assert mean_scores(scores)["hoyer"] == pytest.approx(recorded, abs=0.1)
+
+
+def test_half_precision_rounds_and_the_dictionary_is_exact(tmp_path):
+    model = build_model(ModelConfig("sdm-vae", m=4, dictionary="dct", k=6, hidden=8), seed=0)
+    path = save_pretrained(model, tmp_path)
+    assert path.name == "sdm-dct6-4.safetensors"
+    loaded = load_pretrained("sdm-dct64-64")
+    fresh = build_model(loaded.config, seed=0)
+    torch.testing.assert_close(loaded.dictionary, fresh.dictionary, rtol=0, atol=0)
+
+
+def test_other_names_are_refused():
+    with pytest.raises(ValueError, match=r"called 'sdm-vae': choose one of sdm-dct32-32, "):
+        load_pretrained("sdm-vae")
