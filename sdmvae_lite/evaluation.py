@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from .config import SAMPLE_RATE, STFTConfig
 from .corpora import Utterance
-from .metrics import Unscorable, estoi, hoyer, lqo_to_raw, pesq_lqo, si_sdr, stoi
+from .metrics import PER_FRAME, Unscorable, estoi, hoyer, lqo_to_raw, pesq_lqo, si_sdr, stoi
 from .models import VAE
 from .resynthesis import Resynthesis, resynthesise
 from .score_cache import read_scores, score_paths, write_scores
@@ -139,7 +139,7 @@ def mean_scores(scores: Sequence[Scores]) -> dict[str, float]:
     means = {}
     for metric in sorted({metric for row in scores for metric in row.values}):
         rows = [row for row in scores if metric in row.values]
-        weights = [row.n_frames if metric == "hoyer" else 1 for row in rows]
+        weights = [row.n_frames if metric in PER_FRAME else 1 for row in rows]
         means[metric] = float(np.average([row.values[metric] for row in rows], weights=weights))
     return means
 

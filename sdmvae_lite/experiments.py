@@ -122,7 +122,7 @@ def _on_cpus(runs: Sequence[Run], corpus: Corpus, n_jobs: int) -> Iterable[tuple
 
 def _on_one_core(run: Run, corpus: Corpus) -> tuple[Run, Record]:
     with torch_threads(1):
-        (trained,) = _train([run], corpus, "cpu", progress=False)
+        (trained,) = train_runs([run], corpus, "cpu", progress=False)
         return run, make_record(run, trained, corpus, n_jobs=1)
 
 
@@ -130,12 +130,24 @@ def _on_gpu(
     runs: Sequence[Run], corpus: Corpus, device: str, n_jobs: int, progress: bool
 ) -> Iterator[tuple[Run, Record]]:
     """All runs trained together on the GPU, then scored one after the other over all cores."""
-    trained = _train(runs, corpus, device, progress)
+    trained = train_runs(runs, corpus, device, progress)
     for run, result in zip(runs, trained, strict=True):
         yield run, make_record(run, result, corpus, device, n_jobs)
 
 
-def _train(runs: Sequence[Run], corpus: Corpus, device: str, progress: bool) -> list[TrainedRun]:
+def train_runs(
+    runs: Sequence[Run], corpus: Corpus, device: str = "auto", progress: bool = True
+) -> list[TrainedRun]:
+    """Train every run, or take it up from its checkpoint in `config.cache_folder`.
+
+    A run that was trained before is read, not trained again. See :doc:`12_bring_your_own_speech`.
+
+    Args:
+        device: as in `training.fit`.
+
+    Raises:
+        ValueError, RuntimeError, FloatingPointError: as `fit_many` does.
+    """
     train, validation = (load_frames(corpus, p, progress=False) for p in ("train", "validation"))
     checkpoints = cache_folder() / "checkpoints" / corpus.fingerprint[:24]
     return fit_many(runs, train, validation, device, checkpoints, progress=progress)

@@ -24,8 +24,10 @@ from torch import Tensor
 
 from .config import SAMPLE_RATE
 
-# P.862.1 and P.862.2 map a raw score to 0.999 + 4 / (1 + exp(-slope * raw + offset)).
+# Measures that are averaged over frames; all others are averaged over utterances.
+PER_FRAME = ("hoyer", "hoyer_unit_rms", "hoyer_kl")
 _NO_STOI = 1e-5  # what pystoi gives, with a warning, for too little speech
+# P.862.1 and P.862.2 map a raw score to 0.999 + 4 / (1 + exp(-slope * raw + offset)).
 _LQO_MAP = {"nb": (1.4945, 4.6607), "wb": (1.3669, 3.8224)}
 
 

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from .config import ModelConfig, from_dict, to_dict
 from .models import VAE, build_model
+from .storage import replacing
 
 WEIGHTS = Path(__file__).parent / "weights"
 
@@ -66,7 +67,7 @@ def save_pretrained(model: VAE, folder: Path) -> Path:
         for key, value in model.state_dict().items()
         if key != "dictionary"
     }
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{model.config.name}.safetensors"
-    save_file(half, path, metadata={"model": json.dumps(to_dict(model.config))})
+    with replacing(path) as part:
+        save_file(half, part, metadata={"model": json.dumps(to_dict(model.config))})
     return path

@@ -8,7 +8,6 @@ epoch, and the scores of every test utterance, one list a measure. See
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,12 @@ import numpy as np
 
 from .config import ModelConfig, Run, TrainingConfig, from_dict, to_dict
 from .corpora import Corpus
+from .metrics import PER_FRAME
+from .storage import replacing
 
 Record = dict[str, Any]
 RESULTS = Path(__file__).resolve().parent.parent / "results"  # of a checkout
 DECODED = ("posterior mean", "sample")
-PER_FRAME = ("hoyer", "hoyer_unit_rms", "hoyer_kl")  # averaged over frames, not utterances
 
 
 def results_folder() -> Path:
@@ -55,13 +55,8 @@ def write_record(path: Path, record: Record) -> None:
 
     See :doc:`12_bring_your_own_speech`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    try:
+    with replacing(path) as part:
         part.write_text(json.dumps(record) + "\n", encoding="utf-8")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def check_record(path: Path, run: Run, corpus: Corpus) -> None:

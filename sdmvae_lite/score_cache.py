@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from safetensors.torch import save
 
 from .config import STFTConfig, to_dict
 from .corpora import Utterance
 from .models import VAE
+from .storage import replacing
 
 PACKAGES = ("librosa", "numpy", "pesq", "pystoi", "scipy", "soundfile", "soxr", "torch")
 
@@ -94,18 +93,15 @@ def write_scores(path: Path, scores: dict[str, Any]) -> None:
         OSError: naming the folder, when it cannot be written, as on a full disk.
     """
     kept = {"scores": scores, "sha256": _digest(json.dumps(scores).encode())}
-    part = path.with_suffix(f".{uuid4().hex}.part")
     try:
-        part.write_text(json.dumps(kept), encoding="utf-8")
-        os.replace(part, path)
+        with replacing(path) as part:
+            part.write_text(json.dumps(kept), encoding="utf-8")
     except OSError as error:
         raise OSError(
             error.errno,
             f"scores cannot be kept in {path.parent} ({error}): make room there, or name "
             "another cache; those that are there already will not be computed again",
         ) from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _digest(contents: bytes) -> str:

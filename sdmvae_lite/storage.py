@@ -11,8 +11,11 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -32,6 +35,22 @@ class TrainingState(NamedTuple):
     best: dict[str, Tensor]  # weights of the best epoch
     moments: dict[int, dict[str, Tensor]]  # Adam's, by the parameter's number in the model
     history: dict[str, list[float]]  # losses so far
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to write beside ``path``, whose place it takes once it is whole.
+
+    If writing fails, what was there stays. Several processes may do so at once: the last one wins.
+    See :doc:`12_bring_your_own_speech`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{uuid4().hex}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def save_model(model: VAE, folder: str | Path, **notes: Any) -> Path:
@@ -94,14 +113,9 @@ def save_checkpoint(
     for index, moments in state.moments.items():
         tensors |= {f"optimiser.{index}.{name}": value for name, value in moments.items()}
     tensors["generator"] = generator.get_state()
-    part = path.with_name(path.name + ".part")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        metadata = {"run": json.dumps(run), "history": json.dumps(state.history)}
+    metadata = {"run": json.dumps(run), "history": json.dumps(state.history)}
+    with replacing(path) as part:
         save_file(_on_cpu(tensors), part, metadata=metadata)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def load_checkpoint(

@@ -27,15 +27,15 @@ ALLOWED = {
     "metrics": {"config"},
     "checks": set(),
     "statistics": set(),
-    "score_cache": {"config", "corpora", "models"},
+    "score_cache": {"config", "corpora", "models", "storage"},
     "evaluation": {
         *("config", "corpora", "spectra", "models", "workers", "resynthesis", "metrics"),
         "score_cache",
     },
     "codes": {"config", "corpora", "spectra", "models", "metrics"},
-    "records": {"config", "corpora"},
+    "records": {"config", "corpora", "storage", "metrics"},
     "claims": {"records", "statistics"},
-    "pretrained": {"config", "models"},
+    "pretrained": {"config", "models", "storage"},
     "experiments": {
         *("config", "corpora", "frames", "training", "workers", "lockstep", "evaluation"),
         *("codes", "records"),

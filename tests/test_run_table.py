@@ -1,15 +1,25 @@
-"""The one command that makes the table, on small trees of each corpus's layout."""
+"""The commands that make the table and its weights, on small trees of each corpus's layout."""
 
-import importlib.util
+import sys
 
 import pytest
+import torch
 from distributed import LocalCluster
 from recordings import write_speakers
+from safetensors.torch import load_file
 from test_corpora_librispeech import archive, server  # noqa: F401 (fixtures)
 from test_corpora_tcd_timit import LAYOUTS, write_tree
 from toc import ROOT
 
+from sdmvae_lite.config import ModelConfig, get_preset
+from sdmvae_lite.corpora import load_corpus
+from sdmvae_lite.experiments import table_1, train_runs
+from sdmvae_lite.pretrained import pretrained_names
 from sdmvae_lite.records import read_records
+
+sys.path.insert(0, str(ROOT / "tools"))
+import export_weights
+import run_table as tool
 
 ROWS = ["vae-32", "sdm-dct64-32"]
 
@@ -20,9 +30,6 @@ def cache(tmp_path, monkeypatch):
 
 
 def run_table(folder, *arguments):
-    specification = importlib.util.spec_from_file_location("tool", ROOT / "tools/run_table.py")
-    tool = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(tool)
     few = ["--rows", *ROWS, "--seeds", "1", "--preset", "smoke", "--out", str(folder / "records")]
     tool.main([str(argument) for argument in (*arguments, *few)])
     return folder / "records"
@@ -61,3 +68,16 @@ def test_a_device_that_is_not_there_is_named(tmp_path):
     with pytest.raises(RuntimeError, match=r"'cuda:7' was asked for"):
         run_table(tmp_path, tmp_path / "mine", "--device", "cuda:7")
     assert not (tmp_path / "records").exists()
+
+
+def test_the_weights_are_those_of_the_table(tmp_path):
+    write_speakers(tmp_path / "mine", ["anna", "ben", "cem", "dora"])
+    corpus, weights = str(tmp_path / "mine"), tmp_path / "weights"
+    run_table(tmp_path, corpus)
+    export_weights.main([corpus, "--preset", "smoke", "--out", str(weights)])
+    assert sorted(path.stem for path in weights.iterdir()) == pretrained_names()
+    (run,) = table_1(1, get_preset("smoke").training, [ModelConfig()])
+    ((model, _),) = train_runs([run], load_corpus(corpus), "cpu", progress=False)
+    exported = load_file(weights / "vae-32.safetensors")
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(exported[name], value.half(), rtol=0, atol=0)
