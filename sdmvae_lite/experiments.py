@@ -190,9 +190,7 @@ def make_record(
         "model": to_dict(run.model),
         "training": to_dict(run.training),
         **notes,
-        "corpus": {"name": corpus.name, "fingerprint": corpus.fingerprint},
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
-        "machine": _machine(device),
+        **provenance(corpus, device),
         "seconds of training": round(sum(history.seconds)) if timed else None,
         "best epoch": history.best_epoch,
         "history": {name: _rounded(values, 3) for name, values in losses.items()},
@@ -219,6 +217,14 @@ def _rounded(values: Iterable[float | None], digits: int = 4) -> list[float | No
     return [None if value is None else round(float(value), digits) for value in values]
 
 
-def _machine(device: str) -> str:
+def provenance(corpus: Corpus, device: str = "cpu") -> dict[str, Any]:
+    """What a file of measurements says of where they come from: speech, versions, machine.
+
+    See :doc:`13_rebuild_table_1`.
+    """
     gpu = "" if device == "cpu" else f", {torch.cuda.get_device_name(find_device(device))}"
-    return f"{platform.machine()}, {os.cpu_count()} cores{gpu}"
+    return {
+        "corpus": {"name": corpus.name, "fingerprint": corpus.fingerprint},
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores{gpu}",
+    }

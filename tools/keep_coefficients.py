@@ -1,0 +1,94 @@
+"""What is left of speech when a few coefficients of every frame are kept, for all trained models.
+
+    python tools/keep_coefficients.py CORPUS
+
+Two test sentences a speaker, each model of `load_pretrained`; kept are the largest coefficients or
+the dearest (by KL), the others are zero. The scores land in one file in `results`.
+"""
+
+import argparse
+import itertools
+import json
+from pathlib import Path
+
+from joblib import delayed
+from tqdm import tqdm
+
+from sdmvae_lite.corpora import Utterance, load_corpus
+from sdmvae_lite.experiments import provenance
+from sdmvae_lite.metrics import Unscorable, pesq_raw, si_sdr
+from sdmvae_lite.pretrained import load_pretrained, pretrained_names
+from sdmvae_lite.records import RESULTS
+from sdmvae_lite.resynthesis import code_to_waveform, keep_largest, resynthesise
+from sdmvae_lite.storage import replacing
+from sdmvae_lite.workers import as_done, torch_threads
+
+COUNTS = (1, 2, 4, 8, 16, 32, 64)
+RULES = ("largest", "dearest")
+MEASURES = {"pesq_raw": pesq_raw, "si_sdr": si_sdr}
+
+
+def sentences_of(utterances: list[Utterance], per_speaker: int = 2) -> list[Utterance]:
+    """The first few utterances of every speaker."""
+    speakers = itertools.groupby(utterances, key=lambda utterance: utterance.speaker)
+    return [one for _, theirs in speakers for one in itertools.islice(theirs, per_speaker)]
+
+
+def scores_of_kept(name: str, utterance: Utterance) -> tuple[str, str, dict]:
+    """All scores of one utterance through one model: by rule, measure and number kept."""
+    model = load_pretrained(name)
+    with torch_threads(1):
+        result = resynthesise(model, utterance.waveform())
+        sizes = {"largest": result.output.code.abs(), "dearest": result.output.kl}
+        found = {rule: {measure: {} for measure in MEASURES} for rule in RULES}
+        for rule, count in itertools.product(RULES, counts_of(name)):
+            kept = keep_largest(result.output.code, count, sizes[rule])
+            estimate = code_to_waveform(model, kept, result.phase, len(result.reference))
+            for measure, compute in MEASURES.items():
+                found[rule][measure][count] = score(compute, result.reference, estimate)
+    return name, utterance.id, found
+
+
+def counts_of(name: str) -> list[int]:
+    return [count for count in COUNTS if count <= load_pretrained(name).config.code_size]
+
+
+def score(compute, reference, estimate) -> float | None:
+    try:
+        return round(compute(reference, estimate), 4)
+    except Unscorable:
+        return None
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("corpus", help="a name or a folder, as `load_corpus` takes it")
+    parser.add_argument("--minutes", type=float, help="of speech (default: the whole corpus)")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the file")
+    chosen = parser.parse_args(arguments)
+    corpus = load_corpus(chosen.corpus, minutes=chosen.minutes)
+    spoken = sentences_of(corpus.test)
+    pairs = list(itertools.product(pretrained_names(), spoken))
+    done = tqdm(as_done((delayed(scores_of_kept)(*pair) for pair in pairs), -1), total=len(pairs))
+    scores = {(name, utterance): found for name, utterance, found in done}
+    kept = {
+        name: {
+            rule: {
+                measure: {
+                    count: [scores[name, one.id][rule][measure][count] for one in spoken]
+                    for count in counts_of(name)
+                }
+                for measure in MEASURES
+            }
+            for rule in RULES
+        }
+        for name in pretrained_names()
+    }
+    speakers = [one.speaker for one in spoken]
+    contents = {**provenance(corpus, "cpu"), "speakers": speakers, "kept": kept}
+    with replacing(chosen.out / f"{corpus.name}-coefficients-kept.json") as part:
+        part.write_text(json.dumps(contents) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
