@@ -149,8 +149,15 @@ def train_runs(
         ValueError, RuntimeError, FloatingPointError: as `fit_many` does.
     """
     train, validation = (load_frames(corpus, p, progress=False) for p in ("train", "validation"))
-    checkpoints = cache_folder() / "checkpoints" / corpus.fingerprint[:24]
-    return fit_many(runs, train, validation, device, checkpoints, progress=progress)
+    return fit_many(runs, train, validation, device, checkpoint_folder(corpus), progress=progress)
+
+
+def checkpoint_folder(corpus: Corpus) -> Path:
+    """Where `train_runs` keeps its checkpoints, one a run.
+
+    See :doc:`12_bring_your_own_speech`.
+    """
+    return cache_folder() / "checkpoints" / corpus.fingerprint[:24]
 
 
 def make_record(

@@ -2,6 +2,7 @@
 
 import sys
 
+import numpy as np
 import pytest
 import torch
 from distributed import LocalCluster
@@ -11,15 +12,17 @@ from test_corpora_librispeech import archive, server  # noqa: F401 (fixtures)
 from test_corpora_tcd_timit import LAYOUTS, write_tree
 from toc import ROOT
 
-from sdmvae_lite.config import ModelConfig, get_preset
+from sdmvae_lite.config import ModelConfig, Run, TrainingConfig, get_preset
 from sdmvae_lite.corpora import load_corpus
 from sdmvae_lite.experiments import table_1, train_runs
 from sdmvae_lite.pretrained import pretrained_names
 from sdmvae_lite.records import read_records
+from sdmvae_lite.spectra import normalise, training_frames, trim
 
 sys.path.insert(0, str(ROOT / "tools"))
 import export_weights
 import run_table as tool
+import run_variants
 
 ROWS = ["vae-32", "sdm-dct64-32"]
 
@@ -81,3 +84,46 @@ def test_the_weights_are_those_of_the_table(tmp_path):
     exported = load_file(weights / "vae-32.safetensors")
     for name, value in model.state_dict().items():
         torch.testing.assert_close(exported[name], value.half(), rtol=0, atol=0)
+
+
+def test_variants_stand_beside_the_rows_that_they_vary(tmp_path):
+    write_speakers(tmp_path / "mine", ["anna", "ben", "cem", "dora"])
+    corpus = str(tmp_path / "mine")
+    folder = run_table(tmp_path, corpus)
+    options = ["--preset", "smoke", "--seeds", "1", "--out", str(folder)]
+    run_variants.main([corpus, *options])
+    records = read_records(folder, "mine")
+    (base,) = records["vae-32"]
+    for variant in run_variants.VARIANTS:
+        (record,) = records[f"vae-32-{variant}"]
+        assert record["model"] == base["model"]
+        assert record["training"]["shuffle"] == (variant != "unshuffled")
+    for variant in ("unshuffled", "padded-twice"):  # nothing is trimmed of these recordings
+        (record,) = records[f"vae-32-{variant}"]
+        assert record["posterior mean"] != base["posterior mean"]
+
+
+def test_the_weights_of_the_last_epoch_are_not_those_of_the_best(tmp_path):
+    write_speakers(tmp_path / "mine", ["anna", "ben", "cem", "dora"])
+    run = Run(ModelConfig(), TrainingConfig(learning_rate=0.3, max_epochs=3))
+    corpus = load_corpus(tmp_path / "mine")
+    best, last = (run_variants.trained(variant, run, corpus) for variant in ("", "last-epoch"))
+    assert best.history == last.history
+    assert best.history.best_epoch < 3
+    assert (best.model.encoder_mu.weight != last.model.encoder_mu.weight).any()
+
+
+def test_frames_are_prepared_as_the_variant_says(tmp_path):
+    write_speakers(tmp_path / "mine", ["anna", "ben", "cem", "dora"])
+    (utterance, *_) = load_corpus(tmp_path / "mine").train
+    waveform = utterance.waveform()
+    kept = len(trim(normalise(waveform)))
+    frames = {
+        name: run_variants.frames_of([utterance], prepare)
+        for name, prepare in run_variants.PREPARED.items()
+    }
+    assert len(frames["untrimmed"]) == 1 + len(waveform) // 256
+    assert len(frames["padded-twice"]) == 1 + kept // 256 + 4  # 512 samples at each end
+    np.testing.assert_allclose(
+        frames["padded-twice"][5:-6], training_frames(waveform)[3:-4], rtol=1e-3, atol=1e-4
+    )
