@@ -51,7 +51,7 @@ def resynthesise(
     reference = normalise(waveform)
     power, phase = power_and_phase(stft(reference, config))
     with torch.no_grad():
-        frames = torch.from_numpy(power.astype(np.float32)).to(_device(model))
+        frames = torch.from_numpy(power).to(_weight(model))
         output = model(frames, sample=sample, generator=generator)
     output = ModelOutput(*(value.cpu() for value in output))
     estimate = _with_phase(output.log_variance, phase, len(reference), config)
@@ -91,7 +91,7 @@ def code_to_waveform(
                 f"{length} samples need a {name} of shape {(n_frames, width)}, not {tuple(found)}"
             )
     with torch.no_grad():
-        log_variance = model.decode(model.synthesis(code.to(_device(model))))
+        log_variance = model.decode(model.synthesis(code.to(_weight(model))))
     return _with_phase(log_variance.cpu(), phase, length, config)
 
 
@@ -129,8 +129,9 @@ def _with_phase(
     return istft(magnitude * phase, length, config)
 
 
-def _device(model: VAE) -> torch.device:
-    return next(model.parameters()).device
+def _weight(model: VAE) -> Tensor:
+    """Any weight of the model: what goes through it must be of its type and on its device."""
+    return next(model.parameters())
 
 
 def _check_bins(model: VAE, config: STFTConfig) -> None:

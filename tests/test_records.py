@@ -15,7 +15,7 @@ from sdmvae_lite.records import (
     weights_of,
 )
 
-RECORDS = sorted((ROOT / "results").glob("*.json"))
+RECORDS = sorted((ROOT / "results").glob("*-seed*.json"))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from toc import ROOT
 
 from sdmvae_lite.records import DECODED, row_means, run_of
 
-RECORDS = {path.stem: path for path in sorted((ROOT / "results").glob("*.json"))}
+RECORDS = {path.stem: path for path in sorted((ROOT / "results").glob("*-seed*.json"))}
 COLUMNS = ("pesq_raw", "stoi", "estoi", "si_sdr", "hoyer")
 
 each_record = pytest.mark.parametrize("path", RECORDS.values(), ids=RECORDS)

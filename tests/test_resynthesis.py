@@ -153,3 +153,14 @@ def test_what_cannot_be_kept_is_refused():
         keep_largest(code, -1)
     with pytest.raises(ValueError, match=r"sizes \(2, 2\) do not fit a code of \(2, 3\)"):
         keep_largest(code, 1, torch.ones(2, 2))
+
+
+def test_a_model_in_double_precision_agrees():
+    waveform = np.random.default_rng(0).standard_normal(8000)
+    model = build_model(ModelConfig("sdm-vae", m=4, hidden=8), seed=0)
+    single = resynthesise(model, waveform)
+    double = resynthesise(model.double(), waveform)
+    assert double.output.code.dtype == torch.float64
+    np.testing.assert_allclose(double.estimate, single.estimate, atol=1e-5)
+    again = code_to_waveform(model, double.output.code, double.phase, len(waveform))
+    np.testing.assert_allclose(again, double.estimate, atol=1e-12)

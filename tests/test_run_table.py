@@ -1,5 +1,6 @@
 """The commands that make the table and its weights, on small trees of each corpus's layout."""
 
+import json
 import sys
 
 import numpy as np
@@ -21,6 +22,7 @@ from sdmvae_lite.spectra import normalise, training_frames, trim
 
 sys.path.insert(0, str(ROOT / "tools"))
 import export_weights
+import keep_coefficients
 import run_table as tool
 import run_variants
 
@@ -126,3 +128,21 @@ def test_frames_are_prepared_as_the_variant_says(tmp_path):
     np.testing.assert_allclose(
         frames["padded-twice"][5:-6], training_frames(waveform)[3:-4], rtol=1e-3, atol=1e-4
     )
+
+
+def test_what_is_kept_of_few_coefficients_is_scored(tmp_path, monkeypatch):
+    names = ["sdm-dct64-32", "vae-32"]
+    monkeypatch.setattr(keep_coefficients, "pretrained_names", lambda: names)
+    keep_coefficients.main(["synthetic", "--minutes", "1", "--out", str(tmp_path)])
+    found = json.loads((tmp_path / "synthetic-coefficients-kept.json").read_text())
+    assert list(found["kept"]) == names
+    assert len(found["speakers"]) == len(load_corpus("synthetic", minutes=1).test)
+    for name, width in zip(names, (64, 32), strict=True):
+        for scores in (found["kept"][name][rule]["si_sdr"] for rule in ("largest", "dearest")):
+            means = [sum(values) / len(values) for values in scores.values()]
+            assert [int(count) for count in scores] == [
+                n for n in (1, 2, 4, 8, 16, 32, 64) if n <= width
+            ]
+            assert means[0] < means[-1]
+    every = (found["kept"]["vae-32"][rule]["pesq_raw"]["32"] for rule in ("largest", "dearest"))
+    np.testing.assert_allclose(*every)

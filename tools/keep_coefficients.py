@@ -2,7 +2,7 @@
 
     python tools/keep_coefficients.py CORPUS
 
-Two test sentences a speaker, each model of `load_pretrained`; kept are the largest coefficients or
+Four test sentences a speaker, each model of `load_pretrained`; kept are the largest coefficients or
 the dearest (by KL), the others are zero. The scores land in one file in `results`.
 """
 
@@ -28,10 +28,14 @@ RULES = ("largest", "dearest")
 MEASURES = {"pesq_raw": pesq_raw, "si_sdr": si_sdr}
 
 
-def sentences_of(utterances: list[Utterance], per_speaker: int = 2) -> list[Utterance]:
+def sentences_of(utterances: list[Utterance], per_speaker: int = 4) -> list[Utterance]:
     """The first few utterances of every speaker."""
-    speakers = itertools.groupby(utterances, key=lambda utterance: utterance.speaker)
-    return [one for _, theirs in speakers for one in itertools.islice(theirs, per_speaker)]
+    speakers = sorted({utterance.speaker for utterance in utterances})
+    return [
+        one
+        for speaker in speakers
+        for one in [each for each in utterances if each.speaker == speaker][:per_speaker]
+    ]
 
 
 def scores_of_kept(name: str, utterance: Utterance) -> tuple[str, str, dict]:
