@@ -77,11 +77,18 @@ class Estimate(NamedTuple):
     """A number, and between which ends it lies with some confidence.
 
     See :doc:`13_rebuild_table_1`.
+
+    >>> print(f"{Estimate(0.19, 0.07, 0.31):+.2f}; {Estimate(0.19, -math.inf, math.inf):+.2f}")
+    +0.19 [+0.07, +0.31]; +0.19 [?]
     """
 
     value: float
     low: float
     high: float
+
+    def __format__(self, spec: str) -> str:
+        ends = f"{self.low:{spec}}, {self.high:{spec}}" if math.isfinite(self.low) else "?"
+        return f"{self.value:{spec}} [{ends}]"
 
 
 def crossed_interval(
@@ -120,8 +127,8 @@ def crossed_interval(
     >>> first = [[3.1, 3.3, 2.9, 3.0, 3.2], [3.0, 3.2, 2.9, 3.1, 3.2]]
     >>> second = [[2.9, 3.0, 2.8, 2.8, 3.0], [2.8, 3.1, 2.7, 2.9, 3.0]]
     >>> gain = crossed_interval([first, second], speakers, lambda means: means[0] - means[1])
-    >>> print(f"{gain.value:.2f}, from {gain.low:.2f} to {gain.high:.2f}")
-    0.19, from 0.07 to 0.31
+    >>> print(f"{gain:.2f}")
+    0.19 [0.07, 0.31]
     """
     scores = [np.asarray(row, dtype=np.float64) for row in rows]
     _check_rows(scores, groups, level)
