@@ -25,6 +25,15 @@ COLOURS = {
 }
 
 
+def family(row: str) -> str:
+    """The model that a row of the table is of, as `COLOURS` calls it.
+
+    >>> family("sdm-dct64-32")
+    'SDM-VAE'
+    """
+    return {"vae": "VAE", "vsc": "VSC", "sdm": "SDM-VAE"}[row.partition("-")[0]]
+
+
 def use_style() -> None:
     """Set matplotlib's defaults for a chapter."""
     plt.rcParams.update(

@@ -53,8 +53,7 @@ def bootstrap_interval(
         raise ValueError(f"values have one dimension, not {values.ndim}")
     if not np.isfinite(values).all():
         raise ValueError("the values hold NaN or infinite entries: leave them out, and say so")
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"level must lie between 0 and 1, not {level!r}")
+    _check_level(level)
     if resamples < 1:
         raise ValueError(f"resamples must be at least 1, not {resamples!r}")
     sums, counts = _by_group(values, groups)
@@ -170,6 +169,10 @@ def _check_rows(rows: Sequence[np.ndarray], groups: Sequence[Hashable], level: f
             raise ValueError("the scores hold NaN or infinite entries: leave them out, and say so")
     if len(set(groups)) < 2:
         raise ValueError("an interval needs at least two speakers")
+    _check_level(level)
+
+
+def _check_level(level: float) -> None:
     if not 0.0 < level < 1.0:
         raise ValueError(f"level must lie between 0 and 1, not {level!r}")
 

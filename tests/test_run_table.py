@@ -34,6 +34,13 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("SDMVAE_CACHE", str(tmp_path / "cache"))
 
 
+@pytest.fixture
+def mine(tmp_path):
+    """Recordings of four speakers."""
+    write_speakers(tmp_path / "mine", ["anna", "ben", "cem", "dora"])
+    return tmp_path / "mine"
+
+
 def run_table(folder, *arguments):
     few = ["--rows", *ROWS, "--seeds", "1", "--preset", "smoke", "--out", str(folder / "records")]
     tool.main([str(argument) for argument in (*arguments, *few)])
@@ -61,23 +68,20 @@ def test_on_librispeech(tmp_path):
     check(run_table(tmp_path, "librispeech"), "LibriSpeech")
 
 
-def test_on_recordings_over_the_workers_of_a_dask_cluster(tmp_path):
-    write_speakers(tmp_path / "mine", ["anna", "ben", "cem", "dora"])
+def test_on_recordings_over_the_workers_of_a_dask_cluster(tmp_path, mine):
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-        folder = run_table(tmp_path, tmp_path / "mine", "--dask", cluster.scheduler_address)
+        folder = run_table(tmp_path, mine, "--dask", cluster.scheduler_address)
     check(folder, "mine")
 
 
-def test_a_device_that_is_not_there_is_named(tmp_path):
-    write_speakers(tmp_path / "mine", ["anna", "ben", "cem", "dora"])
+def test_a_device_that_is_not_there_is_named(tmp_path, mine):
     with pytest.raises(RuntimeError, match=r"'cuda:7' was asked for"):
-        run_table(tmp_path, tmp_path / "mine", "--device", "cuda:7")
+        run_table(tmp_path, mine, "--device", "cuda:7")
     assert not (tmp_path / "records").exists()
 
 
-def test_the_weights_are_those_of_the_table(tmp_path):
-    write_speakers(tmp_path / "mine", ["anna", "ben", "cem", "dora"])
-    corpus, weights = str(tmp_path / "mine"), tmp_path / "weights"
+def test_the_weights_are_those_of_the_table(tmp_path, mine):
+    corpus, weights = str(mine), tmp_path / "weights"
     run_table(tmp_path, corpus)
     export_weights.main([corpus, "--preset", "smoke", "--out", str(weights)])
     assert sorted(path.stem for path in weights.iterdir()) == pretrained_names()
@@ -88,9 +92,8 @@ def test_the_weights_are_those_of_the_table(tmp_path):
         torch.testing.assert_close(exported[name], value.half(), rtol=0, atol=0)
 
 
-def test_variants_stand_beside_the_rows_that_they_vary(tmp_path):
-    write_speakers(tmp_path / "mine", ["anna", "ben", "cem", "dora"])
-    corpus = str(tmp_path / "mine")
+def test_variants_stand_beside_the_rows_that_they_vary(tmp_path, mine):
+    corpus = str(mine)
     folder = run_table(tmp_path, corpus)
     options = ["--preset", "smoke", "--seeds", "1", "--out", str(folder)]
     run_variants.main([corpus, *options])
@@ -114,9 +117,8 @@ def test_the_weights_of_the_last_epoch_are_not_those_of_the_best():
     assert (best.model.encoder_mu.weight != last.model.encoder_mu.weight).any()
 
 
-def test_frames_are_prepared_as_the_variant_says(tmp_path):
-    write_speakers(tmp_path / "mine", ["anna", "ben", "cem", "dora"])
-    (utterance, *_) = load_corpus(tmp_path / "mine").train
+def test_frames_are_prepared_as_the_variant_says(mine):
+    (utterance, *_) = load_corpus(mine).train
     waveform = utterance.waveform()
     kept = len(trim(normalise(waveform)))
     frames = {

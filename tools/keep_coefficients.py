@@ -9,6 +9,7 @@ the dearest (by KL), the others are zero. The scores land in one file in `result
 import argparse
 import itertools
 import json
+from operator import attrgetter
 from pathlib import Path
 
 from joblib import delayed
@@ -30,31 +31,27 @@ MEASURES = {"pesq_raw": pesq_raw, "si_sdr": si_sdr}
 
 def sentences_of(utterances: list[Utterance], per_speaker: int = 4) -> list[Utterance]:
     """The first few utterances of every speaker."""
-    speakers = sorted({utterance.speaker for utterance in utterances})
-    return [
-        one
-        for speaker in speakers
-        for one in [each for each in utterances if each.speaker == speaker][:per_speaker]
-    ]
+    speaker = attrgetter("speaker")
+    speakers = itertools.groupby(sorted(utterances, key=speaker), key=speaker)
+    return [one for _, theirs in speakers for one in itertools.islice(theirs, per_speaker)]
 
 
-def scores_of_kept(name: str, utterance: Utterance) -> tuple[str, str, dict]:
-    """All scores of one utterance through one model: by rule, measure and number kept."""
+def scores_of_kept(name: str, utterances: list[Utterance]) -> tuple[str, dict]:
+    """All scores of the utterances through one model: by rule, measure and number kept."""
     model = load_pretrained(name)
+    counts = [count for count in COUNTS if count <= model.config.code_size]
+    found = {rule: {each: {count: [] for count in counts} for each in MEASURES} for rule in RULES}
     with torch_threads(1):
-        result = resynthesise(model, utterance.waveform())
-        sizes = {"largest": result.output.code.abs(), "dearest": result.output.kl}
-        found = {rule: {measure: {} for measure in MEASURES} for rule in RULES}
-        for rule, count in itertools.product(RULES, counts_of(name)):
-            kept = keep_largest(result.output.code, count, sizes[rule])
-            estimate = code_to_waveform(model, kept, result.phase, len(result.reference))
-            for measure, compute in MEASURES.items():
-                found[rule][measure][count] = score(compute, result.reference, estimate)
-    return name, utterance.id, found
-
-
-def counts_of(name: str) -> list[int]:
-    return [count for count in COUNTS if count <= load_pretrained(name).config.code_size]
+        for utterance in utterances:
+            result = resynthesise(model, utterance.waveform())
+            sizes = {"largest": result.output.code.abs(), "dearest": result.output.kl}
+            for rule, count in itertools.product(RULES, counts):
+                kept = keep_largest(result.output.code, count, sizes[rule])
+                estimate = code_to_waveform(model, kept, result.phase, len(result.reference))
+                for measure, compute in MEASURES.items():
+                    value = score(compute, result.reference, estimate)
+                    found[rule][measure][count].append(value)
+    return name, found
 
 
 def score(compute, reference, estimate) -> float | None:
@@ -72,22 +69,10 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     corpus = load_corpus(chosen.corpus, minutes=chosen.minutes)
     spoken = sentences_of(corpus.test)
-    pairs = list(itertools.product(pretrained_names(), spoken))
-    done = tqdm(as_done((delayed(scores_of_kept)(*pair) for pair in pairs), -1), total=len(pairs))
-    scores = {(name, utterance): found for name, utterance, found in done}
-    kept = {
-        name: {
-            rule: {
-                measure: {
-                    count: [scores[name, one.id][rule][measure][count] for one in spoken]
-                    for count in counts_of(name)
-                }
-                for measure in MEASURES
-            }
-            for rule in RULES
-        }
-        for name in pretrained_names()
-    }
+    names = pretrained_names()
+    jobs = (delayed(scores_of_kept)(name, spoken) for name in names)
+    found = dict(tqdm(as_done(jobs, -1), total=len(names), unit="model"))
+    kept = {name: found[name] for name in names}
     speakers = [one.speaker for one in spoken]
     contents = {**provenance(corpus, "cpu"), "speakers": speakers, "kept": kept}
     with replacing(chosen.out / f"{corpus.name}-coefficients-kept.json") as part:

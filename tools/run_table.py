@@ -15,8 +15,8 @@ from joblib import parallel_config
 from sdmvae_lite.config import PRESETS, ModelConfig, get_preset
 from sdmvae_lite.corpora import load_corpus
 from sdmvae_lite.experiments import ROWS_OF_TABLE_1, run_grid, table_1
+from sdmvae_lite.records import RESULTS
 
-RESULTS = Path(__file__).resolve().parent.parent / "results"
 PSEUDO_INPUTS = 20
 # Rows beside the fourteen: the dictionary as the paper's equation has it, VSC as published later.
 MORE_ROWS = (

@@ -21,7 +21,7 @@ from sdmvae_lite.config import PRESETS, ModelConfig, Run, STFTConfig, get_preset
 from sdmvae_lite.corpora import Corpus, Utterance, load_corpus
 from sdmvae_lite.experiments import checkpoint_folder, make_record, table_1, train_runs
 from sdmvae_lite.lockstep import TrainedRun, fit_many
-from sdmvae_lite.records import RESULTS, Record, write_record
+from sdmvae_lite.records import RESULTS, Record, check_record, write_record
 from sdmvae_lite.spectra import normalise, stft, trim
 from sdmvae_lite.workers import as_done, torch_threads
 
@@ -86,7 +86,9 @@ def main(arguments: list[str] | None = None) -> None:
             varied = replace(run, training=replace(run.training, shuffle=shuffle))
             row = run.model.name
             path = chosen.out / f"{corpus.name}-{row}-{variant}-seed{run.training.seed}.json"
-            if not path.exists():
+            if path.exists():
+                check_record(path, varied, corpus)
+            else:
                 jobs.append(delayed(recorded)(path, variant, varied, corpus))
     for path, record in tqdm(as_done(jobs, -1), total=len(jobs), unit="run"):
         write_record(path, record)
