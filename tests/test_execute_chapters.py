@@ -227,6 +227,8 @@ def test_an_interrupted_run_keeps_what_is_done_and_leaves_no_kernel(book, monkey
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # a shell's background jobs, and what they start, would ignore it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     next(line for line in tool.stdout if line.startswith("bare:"))
     while not (book / "running").exists() and tool.poll() is None:
