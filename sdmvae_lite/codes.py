@@ -17,7 +17,7 @@ from .config import STFTConfig
 from .corpora import Utterance
 from .metrics import hoyer
 from .models import VAE
-from .spectra import normalise, power_and_phase, stft
+from .resynthesis import resynthesise
 
 
 class CodeStatistics(NamedTuple):
@@ -32,7 +32,6 @@ class CodeStatistics(NamedTuple):
     hoyer_kl: np.ndarray  # (n_utterances,), Hoyer of the divergences, mean over frames
 
 
-@torch.no_grad()
 def code_statistics(
     model: VAE, utterances: Sequence[Utterance], config: STFTConfig = STFTConfig()
 ) -> CodeStatistics:
@@ -48,8 +47,7 @@ def code_statistics(
         raise ValueError("there are no utterances to encode")
     codes, divergences = [], []
     for utterance in utterances:
-        power, _ = power_and_phase(stft(normalise(utterance.waveform()), config))
-        output = model(torch.from_numpy(power.astype(np.float32)), sample=False)
+        output = resynthesise(model, utterance.waveform(), config=config).output
         codes.append(output.code)
         divergences.append(output.kl)
     rms = torch.cat(codes).double().square().mean(dim=0).sqrt().float()
