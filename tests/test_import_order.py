@@ -32,7 +32,7 @@ ALLOWED = {
         *("config", "corpora", "spectra", "models", "workers", "resynthesis", "metrics"),
         "score_cache",
     },
-    "codes": {"config", "corpora", "spectra", "models", "metrics"},
+    "codes": {"config", "corpora", "models", "resynthesis", "metrics"},
     "records": {"config", "corpora", "storage", "metrics"},
     "claims": {"records", "statistics"},
     "pretrained": {"config", "models", "storage"},
