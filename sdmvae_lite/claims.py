@@ -139,7 +139,8 @@ def effect(
     """By how much the best row of one side is above the best of the other, and how sure that is.
 
     The best are chosen anew in each redraw of speakers and trainings, see
-    `statistics.crossed_interval`; so that choosing is part of the doubt.
+    `statistics.crossed_interval`, so that the spread of the choice is part of the doubt. An
+    utterance that one of the runs could not score is left out for all.
     See :doc:`13_rebuild_table_1`.
 
     Args:
@@ -153,12 +154,14 @@ def effect(
     if missing:
         raise ValueError(f"there are no records of {', '.join(missing)}")
     first = records[names[0]]
+    scores = [scores_of(records[name], comparison.measure, decoded) for name in names]
+    scored = np.flatnonzero(~np.isnan(np.concatenate(scores)).any(axis=0))
     split = len(comparison.above)
     return crossed_interval(
-        [scores_of(records[name], comparison.measure, decoded) for name in names],
-        first[0]["utterances"]["speaker"],
+        [row[:, scored] for row in scores],
+        [first[0]["utterances"]["speaker"][utterance] for utterance in scored],
         lambda means: means[:split].max(axis=0) - means[split:].max(axis=0),
-        weights_of(first, comparison.measure),
+        weights_of(first, comparison.measure)[scored],
         level,
     )
 

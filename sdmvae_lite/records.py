@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,8 @@ def read_record(path: Path) -> Record:
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        run_of(record), record["corpus"]["fingerprint"], record["utterances"]["speaker"]
+        run_of(record), record["corpus"]["name"], record["corpus"]["fingerprint"]
+        record["utterances"]["speaker"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{path} holds no run record ({error}): remove it to make it anew"
@@ -100,8 +102,10 @@ def read_records(folder: Path, corpus: str) -> dict[str, list[Record]]:
     """
     rows: dict[str, list[Record]] = {}
     first = None
-    for path in sorted(Path(folder).glob(f"{corpus}-*-seed*.json")):
+    for path in sorted(Path(folder).glob(f"{escape(corpus)}-*-seed*.json")):
         record = read_record(path)
+        if record["corpus"]["name"] != corpus:  # one whose name begins alike
+            continue
         first = first or record
         for key in ("corpus", "utterances"):
             if record[key] != first[key]:
@@ -132,11 +136,13 @@ def scores_of(
         decoded: what was decoded, ``posterior mean`` or ``sample``.
 
     Raises:
-        ValueError: for a measure that the records do not hold.
+        ValueError: for what was not decoded, or a measure that not all of the records hold.
     """
-    known = records[0][decoded]
-    if measure not in known:
-        raise ValueError(f"unknown measure {measure!r}: the records hold {', '.join(known)}")
+    if decoded not in DECODED:
+        raise ValueError(f"decoded must be one of {', '.join(DECODED)}, not {decoded!r}")
+    held = set.intersection(*(set(record[decoded]) for record in records))
+    if measure not in held:
+        raise ValueError(f"unknown measure {measure!r}: the records hold {', '.join(sorted(held))}")
     return np.array([record[decoded][measure] for record in records], dtype=np.float64)
 
 

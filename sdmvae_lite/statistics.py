@@ -105,10 +105,11 @@ def crossed_interval(
     compared on the same utterances, and other trainings for each. Of n speakers, or trainings,
     n - 1 are drawn with replacement, which gives a mean the variance :math:`s^2 / n` that it has
     (Rao and Wu, 1988). The interval is the statistic ± Student's t times the standard deviation
-    of its redraws, with as many degrees of freedom as the scarcer of the two has: speakers less
-    one, or trainings less one, summed over the rows. Where a row has been trained once only,
-    nobody knows how far another training would have moved it, and the interval is unbounded.
-    See :doc:`13_rebuild_table_1`.
+    of its redraws. Its degrees of freedom are those of Satterthwaite (1946), from the share that
+    speakers and the trainings of each row have in that deviation: close to the number of a row's
+    trainings, less one, where that row alone makes the doubt. Where a row has been trained once
+    only, nobody knows how far another training would have moved it, and the interval is
+    unbounded. See :doc:`13_rebuild_table_1`.
 
     Args:
         rows: each (n_trainings, n_utterances), the scores of one row of a table.
@@ -127,7 +128,7 @@ def crossed_interval(
     >>> second = [[2.9, 3.0, 2.8, 2.8, 3.0], [2.8, 3.1, 2.7, 2.9, 3.0]]
     >>> gain = crossed_interval([first, second], speakers, lambda means: means[0] - means[1])
     >>> print(f"{gain:.2f}")
-    0.19 [0.07, 0.31]
+    0.19 [0.09, 0.29]
     """
     scores = [np.asarray(row, dtype=np.float64) for row in rows]
     _check_rows(scores, groups, level)
@@ -140,21 +141,38 @@ def crossed_interval(
         return Estimate(value, -math.inf, math.inf)
 
     rng = np.random.default_rng(seed)
-    speakers = _redrawn(rng, len(mass), resamples)
-    redrawn = [
-        np.einsum("bt,tg,bg->b", _redrawn(rng, len(row), resamples), row, speakers)
-        / (speakers @ mass)
-        / (len(row) - 1)
-        for row in sums
+    counts = [len(mass), *map(len, sums)]  # of speakers, and of each row's trainings
+    fixed = [np.full((resamples, n), 1 / n) for n in counts]
+    drawn = [_redrawn(rng, n, resamples) for n in counts]
+    error = statistic(_means(sums, mass, drawn)).std()
+    parts = [
+        statistic(_means(sums, mass, [*fixed[:i], drawn[i], *fixed[i + 1 :]])).var()
+        for i in range(len(counts))
     ]
-    freedom = min(len(mass) - 1, sum(len(row) - 1 for row in scores))
-    reach = student.ppf(0.5 + level / 2, freedom) * statistic(np.stack(redrawn)).std()
+    reach = student.ppf(0.5 + level / 2, _freedom(parts, counts)) * error
     return Estimate(value, value - float(reach), value + float(reach))
 
 
 def _redrawn(rng: np.random.Generator, n: int, resamples: int) -> np.ndarray:
-    """How often each of n is drawn when n - 1 are drawn with replacement: (resamples, n)."""
-    return rng.multinomial(n - 1, np.full(n, 1 / n), size=resamples).astype(np.float64)
+    """The share of each of n when n - 1 are drawn with replacement: (resamples, n)."""
+    return rng.multinomial(n - 1, np.full(n, 1 / n), size=resamples) / (n - 1)
+
+
+def _means(
+    sums: Sequence[np.ndarray], mass: np.ndarray, shares: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Mean of each row, (n_rows, resamples), for shares of the speakers and of its trainings."""
+    speakers, *trainings = shares
+    totals = [
+        ((share @ row) * speakers).sum(axis=1) for share, row in zip(trainings, sums, strict=True)
+    ]
+    return np.stack(totals) / (speakers @ mass)
+
+
+def _freedom(variances: Sequence[float], counts: Sequence[int]) -> float:
+    """Degrees of freedom of a sum of variances, each found from so many (Satterthwaite, 1946)."""
+    of_sum = sum(v**2 / (n - 1) for v, n in zip(variances, counts, strict=True))
+    return sum(variances) ** 2 / of_sum if of_sum > 0 else 1.0
 
 
 def _check_rows(rows: Sequence[np.ndarray], groups: Sequence[Hashable], level: float) -> None:

@@ -28,10 +28,12 @@ def made_up(means, trainings=5, spread=0.01, seed=0):
             {
                 "utterances": {"speaker": SPEAKERS, "n_frames": [100] * len(SPEAKERS)},
                 "posterior mean": {
-                    measure: mean
-                    + people[measure]
-                    + spread * rng.standard_normal()
-                    + spread * rng.standard_normal(len(SPEAKERS))
+                    measure: list(
+                        mean
+                        + people[measure]
+                        + spread * rng.standard_normal()
+                        + spread * rng.standard_normal(len(SPEAKERS))
+                    )
                     for measure, mean in scores.items()
                 },
             }
@@ -95,6 +97,17 @@ def test_the_best_of_several_is_taken():
     found = effect(Comparison("hoyer", ("a", "b"), ("c",)), records)
     assert found.value == pytest.approx(0.2, abs=0.02)
     assert found.low < found.value < found.high
+
+
+def test_what_one_run_could_not_score_is_left_out_for_all():
+    records = two(3.0, 2.9)
+    expected = records["a"][0]["posterior mean"]["pesq_raw"][1:]
+    records["a"][0]["posterior mean"]["pesq_raw"][0] = None
+    assert np.isfinite(effect(FIRST_AND_SECOND.comparisons[0], records)).all()
+    alone = {name: [record] for name, (record, *_) in records.items()}
+    below = np.mean(records["b"][0]["posterior mean"]["pesq_raw"][1:])
+    found = effect(FIRST_AND_SECOND.comparisons[0], alone)
+    assert found.value == pytest.approx(np.mean(expected) - below)
 
 
 def test_rows_without_records_are_named():

@@ -65,11 +65,23 @@ def test_records_of_other_speech_do_not_mix(folder):
         read_records(folder, "speechocean762")
 
 
+def test_a_corpus_whose_name_begins_alike_is_another(folder):
+    path = folder / "speechocean762-c-seed0.json"
+    record = json.loads(path.read_text())
+    for name in ("speechocean762-c", "my[16k]"):
+        record["corpus"] = {"name": name, "fingerprint": "0" * 64}
+        (folder / f"{name}-vae-32-seed0.json").write_text(json.dumps(record))
+        assert len(read_records(folder, name)) == 1
+    assert len(read_records(folder, "speechocean762")) == 2
+
+
 def test_what_is_not_there_is_said(folder):
     with pytest.raises(FileNotFoundError, match="no records of 'librispeech'"):
         read_records(folder, "librispeech")
     with pytest.raises(ValueError, match=r"unknown measure 'mos': the records hold .*pesq_raw"):
         scores_of([read_record(RECORDS[0])], "mos")
+    with pytest.raises(ValueError, match="one of posterior mean, sample, not 'mean'"):
+        scores_of([read_record(RECORDS[0])], "stoi", "mean")
 
 
 def test_the_records_are_found_without_a_checkout_too(monkeypatch, tmp_path):

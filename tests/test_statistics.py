@@ -117,13 +117,13 @@ def test_what_has_no_interval_is_refused(arguments, message):
         bootstrap_interval(**arguments)
 
 
-def rows_like(effect, trainings, rng, n_speakers=9):
+def rows_like(effect, trainings, spreads, rng, n_speakers=9):
     """Two rows of scores on the same speakers, the first better by ``effect``."""
     people = 0.3 * rng.standard_normal(n_speakers)
-    for shift in (effect, 0.0):
+    for shift, number, spread in zip((effect, 0.0), trainings, spreads, strict=True):
         own = people + shift + 0.04 * rng.standard_normal(n_speakers)
-        trained = 0.05 * rng.standard_normal((trainings, 1))
-        noise = 0.1 * rng.standard_normal((trainings, 10 * n_speakers))
+        trained = spread * rng.standard_normal((number, 1))
+        noise = 0.1 * rng.standard_normal((number, 10 * n_speakers))
         yield trained + own.repeat(10) + noise
 
 
@@ -131,15 +131,33 @@ def gain(means):
     return means[0] - means[1]
 
 
-@pytest.mark.parametrize("trainings", [2, 5])
-def test_crossed_intervals_hold_the_truth_as_often_as_they_say(trainings):
+@pytest.mark.parametrize(
+    ("trainings", "spreads"),
+    [
+        ((2, 2), (0.05, 0.05)),
+        ((5, 5), (0.05, 0.05)),
+        ((4, 5), (0.05, 0.05)),
+        ((5, 5), (0.4, 0.01)),  # one row makes all of the doubt
+    ],
+)
+def test_crossed_intervals_hold_the_truth_as_often_as_they_say(trainings, spreads):
     rng, groups = np.random.default_rng(0), np.arange(9).repeat(10)
     held = 0
-    for _ in range(300):
-        rows = list(rows_like(0.1, trainings, rng))
+    for _ in range(500):
+        rows = list(rows_like(0.1, trainings, spreads, rng))
         found = crossed_interval(rows, groups, gain, resamples=300)
         held += found.low <= 0.1 <= found.high
-    assert 0.91 < held / 300 <= 1
+    assert 0.93 < held / 500 < 0.985
+
+
+def test_the_degrees_of_freedom_are_those_of_whoever_makes_the_doubt():
+    """Welch's t-test is the special case of two rows whose speakers do not matter."""
+    rng = np.random.default_rng(5)
+    rows = [spread * rng.standard_normal(n) for spread, n in ((0.4, 4), (0.1, 6))]
+    expected = stats.ttest_ind(*rows, equal_var=False).confidence_interval(0.95)
+    alike = [row[:, None].repeat(2, axis=1) for row in rows]
+    found = crossed_interval(alike, ["a", "b"], gain, resamples=100_000)
+    np.testing.assert_allclose(found[1:], expected, rtol=0.02)
 
 
 def test_a_crossed_interval_of_one_factor_is_that_of_students_t():
