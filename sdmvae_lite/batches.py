@@ -5,6 +5,7 @@ See :doc:`12_bring_your_own_speech`.
 
 from __future__ import annotations
 
+import mmap
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,8 @@ def hold_frames(
 ) -> Tensor | np.memmap:
     """Frames ready for training: a tensor on the device, or the store itself where it is too large.
 
-    Frames are streamed when they are memory-mapped and larger than `config.memory_budget`.
+    Frames are streamed when they are a memory-mapped store, whole, that is larger than
+    `config.memory_budget`; a slice of one is read into memory.
     See :doc:`12_bring_your_own_speech`.
 
     Args:
@@ -37,7 +39,7 @@ def hold_frames(
         raise ValueError(
             f"{part} frames have shape {tuple(frames.shape)}, the model needs (n_frames, {n_bins})"
         )
-    if isinstance(frames, np.memmap) and frames.nbytes > memory_budget():
+    if _is_whole_store(frames) and frames.nbytes > memory_budget():
         held = frames
     else:
         with warnings.catch_warnings():
@@ -50,6 +52,12 @@ def hold_frames(
                 f"{part} frames hold negative, NaN or infinite values: not power spectra"
             )
     return held
+
+
+def _is_whole_store(frames: np.ndarray) -> bool:
+    """Whether rows can be read from the file: a slice of a store does not know where it begins."""
+    whole = isinstance(frames, np.memmap) and isinstance(frames.base, mmap.mmap)
+    return whole and frames.flags.c_contiguous
 
 
 def chunks(frames: Tensor | np.memmap, device: torch.device) -> Iterator[Tensor]:
@@ -102,13 +110,18 @@ def ordered(
 
 def _gather(frames: np.memmap, starts: Tensor, length: int) -> Tensor:
     """Blocks of ``length`` rows that begin at ``starts``, one after the other."""
-    return torch.from_numpy(np.concatenate([_read(frames, start, length) for start in starts]))
+    lengths = [min(length, len(frames) - start) for start in starts.tolist()]
+    rows = np.empty((sum(lengths), frames.shape[1]), frames.dtype)
+    ends = np.cumsum(lengths)
+    for start, end, n in zip(starts.tolist(), ends, lengths, strict=True):
+        rows[end - n : end] = _read(frames, start, n)
+    return torch.from_numpy(rows)
 
 
 def _read(frames: np.memmap, start: int, length: int) -> np.ndarray:
     """Some rows of a store, read from its file: mapped pages would count as memory in use."""
     n_bins = frames.shape[1]
-    length = min(length, len(frames) - int(start))
-    offset = frames.offset + int(start) * n_bins * frames.itemsize
+    length = min(length, len(frames) - start)
+    offset = frames.offset + start * n_bins * frames.itemsize
     rows = np.fromfile(frames.filename, frames.dtype, length * n_bins, offset=offset)
     return rows.reshape(length, n_bins)

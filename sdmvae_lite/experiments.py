@@ -22,7 +22,7 @@ from .config import ModelConfig, Run, TrainingConfig, cache_folder, to_dict
 from .corpora import Corpus
 from .evaluation import Scores, evaluate, unscored
 from .frames import load_frames
-from .lockstep import TrainedRun, fit_many
+from .lockstep import TrainedRun, check_runs, fit_many
 from .records import DECODED, Record, check_record, read_record, write_record
 from .training import find_device
 from .workers import as_done, torch_threads
@@ -89,6 +89,7 @@ def run_grid(
         ValueError, RuntimeError, FloatingPointError: as `fit_many` does, or if a record that is
             there is of another run or corpus, naming it.
     """
+    check_runs(runs)
     paths = {run: Path(folder) / f"{corpus.name}-{run.name}.json" for run in runs}
     missing = [run for run, path in paths.items() if not path.exists()]
     for run, path in paths.items():
@@ -229,7 +230,8 @@ def provenance(corpus: Corpus, device: str = "cpu") -> dict[str, Any]:
 
     See :doc:`13_rebuild_table_1`.
     """
-    gpu = "" if device == "cpu" else f", {torch.cuda.get_device_name(find_device(device))}"
+    target = find_device(device)
+    gpu = f", {torch.cuda.get_device_name(target)}" if target.type == "cuda" else ""
     return {
         "corpus": {"name": corpus.name, "fingerprint": corpus.fingerprint},
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},

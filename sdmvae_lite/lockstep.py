@@ -8,7 +8,6 @@ captured once and replayed. See :doc:`12_bring_your_own_speech`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from joblib import cpu_count
 from torch import Tensor
 from tqdm import tqdm
 
@@ -72,7 +72,7 @@ def fit_many(
             one; also for two runs of one name. The others are stopped, and can be taken up again.
     """
     target = find_device(device)
-    _check(runs)
+    check_runs(runs)
     n_bins = runs[0].model.n_bins
     train = hold_frames(train, "train", n_bins, target)
     validation = hold_frames(validation, "validation", n_bins, target)
@@ -83,7 +83,7 @@ def fit_many(
             _in_turns([train_together(stack, train, validation, bar) for stack in stacks])
             torch.cuda.synchronize(target)
         else:
-            workers = min(len(runs), n_jobs if n_jobs > 0 else os.cpu_count() or 1)
+            workers = min(len(runs), n_jobs if n_jobs > 0 else cpu_count())
             jobs = [train_together([trainee], train, validation, bar) for trainee in trainees]
             _side_by_side(jobs, workers)
     return [TrainedRun(_best_model(trainee), trainee.history) for trainee in trainees]
@@ -141,7 +141,14 @@ def _progress(trainees: Sequence[Trainee], shown: bool) -> tqdm:
     return tqdm(total=done + left, initial=done, unit="epoch", disable=not shown)
 
 
-def _check(runs: Sequence[Run]) -> None:
+def check_runs(runs: Sequence[Run]) -> None:
+    """See that there are runs, that they can be trained together, and that no two share a name.
+
+    See :doc:`12_bring_your_own_speech`.
+
+    Raises:
+        ValueError: saying which is not so.
+    """
     if not runs:
         raise ValueError("there are no runs to train")
     if len({run.model.n_bins for run in runs}) > 1:
@@ -149,4 +156,7 @@ def _check(runs: Sequence[Run]) -> None:
     names = [run.name for run in runs]
     for name in names:
         if names.count(name) > 1:
-            raise ValueError(f"two runs are called {name}: give them other seeds")
+            raise ValueError(
+                f"two runs are called {name}, and so would their files be: give them other seeds, "
+                "or train them apart, in a folder each"
+            )

@@ -140,7 +140,7 @@ def hoyer(code: Tensor) -> Tensor:
     .. math:: \frac{\sqrt m - \|z\|_1 / \|z\|_2}{\sqrt m - 1}
 
     1 for a single non-zero entry, 0 when all have the same magnitude; a zero vector, where it is
-    undefined, counts as 0. See :doc:`06_measure_sparsity`.
+    undefined, counts as 0, and one with NaN as NaN. See :doc:`06_measure_sparsity`.
 
     Raises:
         ValueError: for codes of fewer than two entries.
@@ -154,10 +154,10 @@ def hoyer(code: Tensor) -> Tensor:
         raise ValueError(f"Hoyer sparsity needs at least two entries, not {m}")
     code = code.abs().double()
     peak = code.amax(dim=-1, keepdim=True)
-    scaled = code / peak.where(peak > 0, 1.0)  # so that no square over- or underflows
+    scaled = code / peak.where(peak != 0, 1.0)  # so that no square over- or underflows
     ratio = scaled.sum(dim=-1) / scaled.norm(dim=-1)
     sparsity = (math.sqrt(m) - ratio) / (math.sqrt(m) - 1)
-    return sparsity.where(peak.squeeze(-1) > 0, 0.0).clamp(0.0, 1.0).float()
+    return sparsity.where(peak.squeeze(-1) != 0, 0.0).clamp(0.0, 1.0).float()
 
 
 def active_dimensions(kl: Tensor, threshold: float = 0.01) -> int:

@@ -119,7 +119,8 @@ class SDMVAE(VAE):
         dictionary: D, shape (m, code_size) with unit-norm columns.
 
     Raises:
-        ValueError: if the dictionary does not fit the configuration or is not normalised.
+        ValueError: if the configuration is of another model; if the dictionary does not fit it or
+            is not normalised.
     """
 
     def __init__(
@@ -127,6 +128,7 @@ class SDMVAE(VAE):
         config: ModelConfig = ModelConfig(model="sdm-vae"),
         dictionary: Tensor | None = None,
     ) -> None:
+        _require_model("sdm-vae", config)
         super().__init__(config)
         if dictionary is None:
             dictionary = build_dictionary(config)
@@ -161,6 +163,9 @@ class VSC(VAE):
     With U > 0 it is the posterior of learned pseudo-inputs, weighted for each frame by a linear
     classifier; then the mean activity of the pseudo-inputs is held to α, and the slab is eased
     in over the first epochs. See :doc:`07_variational_sparse_coding`.
+
+    Raises:
+        ValueError: if the configuration is of another model.
     """
 
     slope_range = (50.0, 200.0)
@@ -168,6 +173,7 @@ class VSC(VAE):
     warmup_epochs = 20
 
     def __init__(self, config: ModelConfig = ModelConfig(model="vsc")) -> None:
+        _require_model("vsc", config)
         super().__init__(config)
         self.encoder_gate = nn.Linear(config.hidden, config.m)
         self.register_buffer("slope", torch.tensor(self.slope_range[0]))
@@ -225,6 +231,11 @@ class VSC(VAE):
         kl = spike_and_slab_kl_between(*posterior, *prior)  # (batch, U, m)
         second_moment = torch.sigmoid(prior[2]) * optimal_gamma(prior[0], prior[1])
         return torch.einsum("bu,bum->bm", weights, kl), weights @ second_moment
+
+
+def _require_model(name: str, config: ModelConfig) -> None:
+    if config.model != name:  # else it would be saved as what it is not
+        raise ValueError(f"the configuration is of a {config.model}, not of a {name}: {config}")
 
 
 def reparametrise(mu: Tensor, logvar: Tensor, generator: Generator | None = None) -> Tensor:

@@ -61,7 +61,15 @@ def save_pretrained(model: VAE, folder: Path) -> Path:
     """Write what `load_pretrained` reads, under the name of the model's row.
 
     A dictionary is left out: it is built anew, exactly. See :doc:`13_rebuild_table_1`.
+
+    Raises:
+        ValueError: if the model has another dictionary than its configuration names.
     """
+    built = build_model(model.config, seed=0).state_dict().get("dictionary")
+    if built is not None and not torch.equal(built, model.state_dict()["dictionary"].cpu()):
+        raise ValueError(
+            f"{model.config.name} has a dictionary of its own, which would be lost: use save_model"
+        )
     half = {
         key: value.to(torch.float16).contiguous()
         for key, value in model.state_dict().items()

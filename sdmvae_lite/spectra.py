@@ -84,6 +84,8 @@ def normalise(waveform: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: if it is silent, or not finite.
     """
+    if waveform.dtype.kind != "f":  # the most negative integer has no absolute value
+        waveform = waveform.astype(np.float32)
     peak = np.abs(waveform).max(initial=0.0)
     if not np.isfinite(peak):
         raise ValueError("the waveform holds samples that are NaN or infinite")

@@ -123,6 +123,9 @@ def load_checkpoint(
 ) -> TrainingState:
     """Bring model and generator to where the checkpoint left them.
 
+    A checkpoint from a GPU can be taken up on a CPU, and the other way round: the run goes on with
+    other noise, from a generator that stays as it is.
+
     Returns:
         what the loop needs beside them.
 
@@ -147,7 +150,8 @@ def load_checkpoint(
     for name, value in _under("optimiser", tensors).items():
         index, moment = name.split(".", 1)
         moments.setdefault(int(index), {})[moment] = value
-    generator.set_state(tensors["generator"])
+    if len(tensors["generator"]) == len(generator.get_state()):  # else it is of another device
+        generator.set_state(tensors["generator"])
     return TrainingState(_under("best", tensors), moments, history)
 
 

@@ -206,7 +206,7 @@ def find_device(name: str = "auto") -> torch.device:
     See :doc:`05_train_a_vae`.
 
     Raises:
-        ValueError: for a name torch does not know.
+        ValueError: for a name torch does not know, or a kind of device that nobody has tried.
         RuntimeError: if CUDA is asked for and absent.
 
     >>> find_device("cpu")
@@ -217,7 +217,9 @@ def find_device(name: str = "auto") -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise ValueError(f"unknown device {name!r}: use auto, cpu, cuda or cuda:1") from None
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise ValueError(f"unknown device {name!r}: use auto, cpu, cuda or cuda:1")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise RuntimeError(
             f"device {name!r} was asked for, and this machine has {torch.cuda.device_count()} "

@@ -40,6 +40,13 @@ def test_a_store_within_the_budget_is_held_in_memory(store, monkeypatch):
     assert torch.equal(order, torch.randperm(1000, generator=generator()).float())
 
 
+@pytest.mark.parametrize("rows", [slice(500, None), slice(None, None, 2), slice(0, None)])
+def test_a_part_of_a_store_is_what_it_says(store, monkeypatch, rows):
+    allow(monkeypatch, 10)
+    held = hold_frames(store[rows], "train", N_BINS, CPU)
+    assert torch.cat(list(chunks(held, CPU)))[:, 0].tolist() == list(range(1000))[rows]
+
+
 def test_a_larger_store_is_streamed_and_every_frame_comes_once(store, monkeypatch):
     allow(monkeypatch, 512)
     held = hold_frames(store, "train", N_BINS, CPU)

@@ -107,6 +107,16 @@ def test_a_file_damaged_inside_is_refused(tmp_path):
         AudioFile(path).check()
 
 
+def test_a_flac_of_a_program_that_wrote_to_a_pipe_is_refused_by_name(tmp_path):
+    path = write(tmp_path / "a.flac")
+    content = bytearray(path.read_bytes())
+    content[21] &= 0xF0  # the number of samples, 36 bits of the first block: not known
+    content[22:26] = bytes(4)
+    path.write_bytes(content)
+    with pytest.raises(CorpusError, match=r"a\.flac does not say how long it is"):
+        AudioFile(path).read()
+
+
 def test_a_wav_of_a_program_that_wrote_to_a_pipe_is_read(tmp_path):
     path = write(tmp_path / "piped.wav")
     content = bytearray(path.read_bytes())

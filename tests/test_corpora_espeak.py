@@ -108,6 +108,17 @@ def test_data_that_cannot_be_read_are_named(monkeypatch, tmp_path):
         speak(*HELLO)
 
 
+def test_data_that_lie_too_deep_are_said_to(monkeypatch, tmp_path):
+    import espeakng_loader
+
+    link = tmp_path.joinpath(*["folder" * 4] * 8, "espeak-ng-data")
+    link.parent.mkdir(parents=True)
+    link.symlink_to(espeakng_loader.get_data_path())
+    monkeypatch.setattr(espeakng_loader, "get_data_path", lambda: str(link))
+    with pytest.raises(EspeakError, match="takes no path of 160 bytes or more"):
+        speak(*HELLO)
+
+
 def test_an_absent_package_is_named(monkeypatch):
     def without(name, *arguments, **options):
         if name == "espeakng_loader":

@@ -110,6 +110,15 @@ def test_records_of_something_else_are_refused(corpus, tmp_path):
         read_record(path)
 
 
+def test_runs_whose_files_would_be_called_alike_are_refused(corpus, tmp_path):
+    alike = [RUNS[0], replace(RUNS[0], model=replace(RUNS[0].model, hidden=16))]
+    with pytest.raises(ValueError, match="two runs are called vae-4-seed0, and so would their"):
+        run_grid(alike, corpus, tmp_path / "records", "cpu")
+    with pytest.raises(ValueError, match="there are no runs"):
+        run_grid([], corpus, tmp_path / "records", "cpu")
+    assert not (tmp_path / "records").exists()
+
+
 def _kill_a_busy_worker(client, killed):
     """As soon as every worker is at work, end one as the kernel would, in the midst of a run."""
     deadline = time.monotonic() + 120

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 from noise import make_frames
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
 from sdmvae_lite import stacks
@@ -163,6 +165,23 @@ def test_fit_and_fit_many_take_up_each_others_checkpoints(first, tmp_path, monke
     _stop_after_two_epochs(monkeypatch, begun)
     assert path.exists()
     assert_same_training(ended(), fitted(run))
+
+
+@pytest.mark.parametrize("epochs", [2, 4])
+def test_a_checkpoint_of_another_device_is_taken_up(epochs, tmp_path):
+    """A GPU's generator has a state of 16 bytes."""
+    run, longer = (runs_of(ROWS["vae-4"], max_epochs=n)[0] for n in (2, 4))
+    (trained,) = fit_many([run], TRAIN, VALIDATION, "cpu", tmp_path, progress=False)
+    path = tmp_path / f"{run.name}.safetensors"
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    metadata["run"] = metadata["run"].replace('"max_epochs": 2', f'"max_epochs": {epochs}')
+    of_a_gpu = load_file(path) | {"generator": torch.zeros(16, dtype=torch.uint8)}
+    save_file(of_a_gpu, path, metadata=metadata)
+    taken_up = run if epochs == 2 else longer
+    ((_, history),) = fit_many([taken_up], TRAIN, VALIDATION, "cpu", tmp_path, progress=False)
+    assert history.epochs == epochs
+    assert history.train_loss[:2] == trained.history.train_loss
 
 
 def _stop_after_two_epochs(monkeypatch, train):

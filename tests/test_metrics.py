@@ -150,6 +150,7 @@ def test_the_floor_of_dense_gaussian_codes():
 
 def test_hoyer_at_the_edges():
     assert hoyer(torch.zeros(3, 8)).tolist() == [0, 0, 0]
+    assert hoyer(torch.tensor([[1.0, torch.nan], [1.0, torch.inf]])).isnan().all()
     assert hoyer(torch.tensor([1e-30, 0.0, 0.0])).item() == 1
     assert hoyer(torch.tensor([3e38, 0.0, 0.0])).item() == 1
     with pytest.raises(ValueError, match="at least two entries, not 1"):

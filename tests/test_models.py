@@ -131,6 +131,12 @@ def test_a_dictionary_that_does_not_fit_is_refused(dictionary, named):
         SDMVAE(CONFIGS["sdm-identity"], dictionary)
 
 
+@pytest.mark.parametrize("model", [SDMVAE, VSC])
+def test_a_configuration_of_another_model_is_refused(model):
+    with pytest.raises(ValueError, match="is of a vae, not of a"):
+        model(CONFIGS["vae"])
+
+
 def test_reparametrised_samples_have_the_posterior_moments():
     mu, logvar = torch.tensor([1.5, -2.0]), torch.tensor([0.3, -1.0])
     draws = reparametrise(mu.expand(200_000, 2), logvar.expand(200_000, 2))

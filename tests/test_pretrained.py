@@ -5,9 +5,10 @@ from toc import ROOT
 from sdmvae_lite import pretrained
 from sdmvae_lite.config import ModelConfig
 from sdmvae_lite.corpora import load_corpus
+from sdmvae_lite.dictionaries import dct_dictionary
 from sdmvae_lite.evaluation import evaluate, mean_scores
 from sdmvae_lite.experiments import ROWS_OF_TABLE_1
-from sdmvae_lite.models import build_model
+from sdmvae_lite.models import SDMVAE, build_model
 from sdmvae_lite.pretrained import WEIGHTS, load_pretrained, pretrained_names, save_pretrained
 from sdmvae_lite.records import read_records
 
@@ -53,3 +54,11 @@ def test_half_precision_rounds_and_the_dictionary_is_exact(tmp_path, monkeypatch
 def test_other_names_are_refused():
     with pytest.raises(ValueError, match=r"called 'sdm-vae': choose one of sdm-dct32-32, "):
         load_pretrained("sdm-vae")
+
+
+def test_a_dictionary_of_ones_own_is_not_lost(tmp_path):
+    config = ModelConfig("sdm-vae", m=4, hidden=8)
+    model = SDMVAE(config, dct_dictionary(4, 4))
+    with pytest.raises(ValueError, match="sdm-identity-4 has a dictionary of its own"):
+        save_pretrained(model, tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -116,6 +116,8 @@ def test_power_and_phase_put_the_spectrum_together_again():
 def test_normalised_waveforms_peak_at_one_whatever_the_sign():
     assert np.abs(normalise(0.01 * noise(2000))).max() == 1
     np.testing.assert_allclose(normalise(np.array([-0.5, 0.25])), [-1, 0.5])
+    loudest = np.array([-(2**15), 2**14], dtype=np.int16)
+    np.testing.assert_allclose(normalise(loudest), [-1, 0.5])
     with pytest.raises(ValueError, match="silent"):
         normalise(np.zeros(2000))
 

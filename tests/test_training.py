@@ -197,8 +197,9 @@ def test_a_loss_that_overflows_stops_the_run(train, validation):
 
 def test_devices():
     assert find_device("cpu").type == "cpu"
-    with pytest.raises(ValueError, match="unknown device 'gpu': use auto, cpu, cuda"):
-        find_device("gpu")
+    for name in ("gpu", "mps", "meta"):
+        with pytest.raises(ValueError, match=f"unknown device '{name}': use auto, cpu, cuda"):
+            find_device(name)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")

@@ -23,6 +23,7 @@ SUFFIXES = (".wav", ".flac", ".ogg")
 _WINDOW = STFTConfig().window_length  # samples; a shorter utterance has no frame
 _SILENCE = 1e-4  # -80 dB below full scale: nothing was recorded
 _OVERSHOOT = 1.5  # lossy decoding passes full scale, 1, a little; more than this is another scale
+_ENDLESS = 2**62  # samples; libsndfile's word for a length that is not said
 _STREAMED = 0x7FFFF000  # RIFF sizes from here up are placeholders of programs that write to pipes
 
 
@@ -50,6 +51,8 @@ class AudioFile:
             info = soundfile.info(self.path)
         except (soundfile.LibsndfileError, OSError) as error:
             raise self._fault(f"cannot be read as audio ({_reason(error)})") from error
+        if info.frames >= _ENDLESS:
+            raise self._fault("does not say how long it is: convert it once more, not to a pipe")
         return Header(info.frames, info.samplerate, info.channels)
 
     @property

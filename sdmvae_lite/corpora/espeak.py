@@ -28,6 +28,7 @@ import numpy as np
 
 _SYNCHRONOUS = 2  # espeak_AUDIO_OUTPUT: return when the synthesis is complete
 _BUFFER_MS = 200  # of sound handed over at a time
+_LONGEST_PATH = 160  # bytes, from here on espeak-ng takes none
 _PHONEMES_IN_IPA = 0x1 | 0x2  # give phoneme events, and their symbols in IPA
 _DONT_EXIT = 0x8000  # report missing data to the caller rather than end the process
 _RATE, _VOLUME, _PITCH = 1, 2, 3  # espeak_PARAMETER
@@ -123,6 +124,11 @@ def _initialise(library: ctypes.CDLL) -> int:
     data = _loader().get_data_path()
     options = _PHONEMES_IN_IPA | _DONT_EXIT
     sample_rate = library.espeak_Initialize(_SYNCHRONOUS, _BUFFER_MS, data.encode(), options)
+    if sample_rate <= 0 and len(data.encode()) >= _LONGEST_PATH:
+        raise EspeakError(
+            f"espeak-ng takes no path of {_LONGEST_PATH} bytes or more, and its data is in {data}: "
+            "put the environment into a folder nearer to the root"
+        )
     if sample_rate <= 0:
         raise EspeakError(
             f"espeak-ng cannot read its data in {data}: reinstall the package espeakng-loader"

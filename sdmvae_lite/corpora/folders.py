@@ -33,8 +33,8 @@ def folder_corpus(
 ) -> Corpus:
     """A folder of ``SPEAKER/…/*.wav|flac|ogg``, or of ``train|validation|test/SPEAKER/…``.
 
-    Speakers are split 39:8:9 by ``split_speakers``, unless the three parts are there. Folders
-    whose names begin with a dot or ``__`` are not looked at, nor is anything beside three given
+    Speakers are split 39:8:9 by ``split_speakers``, unless the three parts are there. What has a
+    name that begins with a dot or ``__`` is not looked at, nor is anything beside three given
     parts.
 
     Raises:
@@ -93,7 +93,10 @@ def _utterances(folder: Path, faults: Faults) -> list[Utterance]:
     """One speaker's utterances, named by their path below ``folder`` without its suffix."""
     utterances: dict[str, Utterance] = {}
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in SUFFIXES or path.name.startswith(".") or not path.is_file():
+        inside = path.relative_to(folder).parts
+        if any(part.startswith((".", "__")) for part in inside):
+            continue
+        if path.suffix.lower() not in SUFFIXES or not path.is_file():
             continue
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name in utterances:
@@ -120,7 +123,8 @@ def split_speakers(speakers: Iterable[str], seed: int = 0) -> dict[str, list[str
     if len(names) < len(PARTS):
         raise CorpusError(
             f"{len(names)} speakers ({', '.join(names)}) cannot fill {len(PARTS)} parts that share "
-            "no speaker: bring at least one more, or give each speaker a folder"
+            f"no speaker: bring at least {len(PARTS) - len(names)} more, or give each speaker a "
+            "folder"
         )
     drawn = sorted(names, key=lambda who: hashlib.sha256(f"{seed}/{who}".encode()).digest())
     sizes = _shares(len(drawn))
