@@ -73,7 +73,12 @@ format: setup  ## put code and notebooks in order
 	$(BIN)/ruff format
 
 hooks: setup  ## refuse commits with notebooks that carry outputs
-	@ln -sf ../../tools/pre-commit "$$(git rev-parse --git-path hooks)/pre-commit"
+	@hook="$$(git rev-parse --git-path hooks)/pre-commit"; ours="$(CURDIR)/tools/pre-commit"; \
+	if [ "$$(readlink "$$hook")" = "$$ours" ]; then exit 0; fi; \
+	if [ -e "$$hook" ]; then \
+		echo "$$hook exists already: call tools/pre-commit from it, or remove it" >&2; exit 1; \
+	fi; \
+	mkdir -p "$$(dirname "$$hook")" && ln -sf "$$ours" "$$hook"
 
 lock:  ## resolve pyproject.toml anew into requirements.lock
 	@PYTHON="$(PYTHON)" tools/lock.sh $(TORCH)

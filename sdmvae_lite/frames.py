@@ -26,6 +26,7 @@ from .config import STFTConfig, cache_folder, to_dict
 from .corpora import Corpus, Utterance
 from .spectra import TRIM_DB, training_frames
 
+_METHOD = 1  # part of a store's name: raise it when `spectra.training_frames` changes
 _READ_SIZE = 1 << 24  # bytes
 _ROUND_SECONDS = 300  # of speech computed before it is written: 39 MB of spectra
 
@@ -69,6 +70,7 @@ def load_frames(
         "part": part,
         "stft": to_dict(config),
         "trim_db": TRIM_DB,
+        "method": _METHOD,
     }
     key = hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()[:24]
     store = (folder or cache_folder() / "frames") / key

@@ -4,6 +4,7 @@ import hashlib
 import io
 import tarfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -75,7 +76,8 @@ def server(archive, monkeypatch):
 
 
 def left_in(folder):
-    return sorted(path.name for path in folder.iterdir())
+    """What is kept there, beside the lock."""
+    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
 
 
 def test_it_is_downloaded_once_and_split_by_speaker(server, tmp_path):
@@ -95,6 +97,19 @@ def test_the_cache_may_come_from_the_environment(server, tmp_path, monkeypatch):
     monkeypatch.setenv("SDMVAE_CORPUS", "librispeech")
     assert load_corpus(minutes=0.1).name == "LibriSpeech"
     assert left_in(tmp_path / "cache") == ["LibriSpeech-dev-clean"]
+
+
+def test_who_comes_second_waits_for_the_first(server, tmp_path):
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(fetch, tmp_path, server.url, server.sha256) for _ in range(4)]
+        assert {each.result() for each in asked} == {tmp_path / "LibriSpeech-dev-clean"}
+    assert server.n_requests == 1
+
+
+def test_a_cache_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(CorpusError, match="cannot be made .* SDMVAE_CACHE"):
+        fetch(tmp_path / "file" / "cache")
 
 
 def test_a_cut_download_leaves_nothing_and_the_next_call_succeeds(server, tmp_path):

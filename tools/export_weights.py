@@ -2,7 +2,8 @@
 
     python tools/export_weights.py CORPUS
 
-The weights come from the checkpoints that `run_table.py` left in the cache folder.
+The weights come from the checkpoints that `run_table.py` left in the cache folder; a row that is not
+trained yet is trained now.
 """
 
 import argparse

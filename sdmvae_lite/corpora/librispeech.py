@@ -11,6 +11,8 @@ import tarfile
 import tempfile
 from pathlib import Path, PurePosixPath
 
+from filelock import FileLock
+
 from ..config import cache_folder
 from .corpus import Corpus, CorpusError
 from .folders import folder_corpus
@@ -34,7 +36,7 @@ def librispeech_corpus(
         cache: where it is kept, about 360 MB; None is `config.cache_folder`.
 
     Raises:
-        CorpusError: if it cannot be downloaded or is not what it should be.
+        CorpusError: if it cannot be downloaded or kept, or is not what it should be.
     """
     folder = fetch(cache or cache_folder())
     return folder_corpus(folder, minutes, seed, on_error, name="LibriSpeech", credit=_CREDIT)
@@ -44,7 +46,8 @@ def fetch(cache: Path, url: str | None = None, sha256: str | None = None) -> Pat
     """The folder of dev-clean's speakers in ``cache``: there already, or downloaded now.
 
     The archive and the folder take their names only once they are whole, so a call that was cut
-    short, at any moment, leaves nothing that the next call would trust.
+    short, at any moment, leaves nothing that the next call would trust. Several processes may ask
+    at once: one downloads, the others wait.
 
     Args:
         url: where the archive is; None is ``SDMVAE_LIBRISPEECH_URL``, else OpenSLR. Any mirror
@@ -54,16 +57,28 @@ def fetch(cache: Path, url: str | None = None, sha256: str | None = None) -> Pat
     folder = cache / "LibriSpeech-dev-clean"
     if folder.is_dir():
         return folder
-    url = url or os.environ.get("SDMVAE_LIBRISPEECH_URL") or URL
-    archive = _download(cache, url, sha256 or SHA256)
-    with tempfile.TemporaryDirectory(dir=cache, prefix="unpacking-") as scratch:
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CorpusError(
+            f"{cache} cannot be made ({error}): name a folder in SDMVAE_CACHE"
+        ) from None
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.is_dir():
+            url = url or os.environ.get("SDMVAE_LIBRISPEECH_URL") or URL
+            archive = _download(cache, url, sha256 or SHA256)
+            _unpack_speakers(archive, folder)
+            archive.unlink()
+    return folder
+
+
+def _unpack_speakers(archive: Path, folder: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="unpacking-") as scratch:
         unpack(archive, Path(scratch))
         speakers = Path(scratch, _INSIDE)
         if not speakers.is_dir():
             raise CorpusError(f"{archive} holds no folder {_INSIDE}")
-        _put(speakers, folder)
-    archive.unlink(missing_ok=True)
-    return folder
+        speakers.replace(folder)
 
 
 def _download(cache: Path, url: str, sha256: str) -> Path:
@@ -109,12 +124,3 @@ def _require_inside(archive: Path, member: tarfile.TarInfo) -> None:
         raise CorpusError(f"{archive} holds {member.name!r}, which is neither file nor folder")
     if path.is_absolute() or ".." in path.parts or ":" in member.name:
         raise CorpusError(f"{archive} holds {member.name!r}, which would leave its folder")
-
-
-def _put(made: Path, place: Path) -> None:
-    """Move a folder into place, all of it at once, unless another process was faster."""
-    try:
-        made.replace(place)
-    except OSError:
-        if not place.is_dir():
-            raise
