@@ -108,7 +108,7 @@ def test_who_comes_second_waits_for_the_first(server, tmp_path):
 
 def test_a_cache_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(CorpusError, match="cannot be made .* SDMVAE_CACHE"):
+    with pytest.raises(CorpusError, match=r"cannot be made .* SDMVAE_CACHE"):
         fetch(tmp_path / "file" / "cache")
 
 

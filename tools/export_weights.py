@@ -2,8 +2,8 @@
 
     python tools/export_weights.py CORPUS
 
-The weights come from the checkpoints that `run_table.py` left in the cache folder; a row that is not
-trained yet is trained now.
+The weights come from the checkpoints that `run_table.py` left in the cache folder; a row that is
+not trained yet is trained now.
 """
 
 import argparse

@@ -60,9 +60,8 @@ def fetch(cache: Path, url: str | None = None, sha256: str | None = None) -> Pat
     try:
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CorpusError(
-            f"{cache} cannot be made ({error}): name a folder in SDMVAE_CACHE"
-        ) from None
+        message = f"{cache} cannot be made ({error}): name another folder in SDMVAE_CACHE"
+        raise CorpusError(message) from None
     with FileLock(folder.with_suffix(".lock")):
         if not folder.is_dir():
             url = url or os.environ.get("SDMVAE_LIBRISPEECH_URL") or URL
