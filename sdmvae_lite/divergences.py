@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
-_LOG_VARIANCE_FLOOR = -80.0  # exp(80) is still a float32; far below any power spectrum
+LOG_VARIANCE_FLOOR = -80.0  # exp(80) is still a float32; far below any power spectrum
 
 
 def complex_gaussian_nll(power: Tensor, log_variance: Tensor) -> Tensor:
@@ -30,7 +30,7 @@ def complex_gaussian_nll(power: Tensor, log_variance: Tensor) -> Tensor:
 
     The likelihood of the paper's Section 3.3.
     """
-    return power * torch.exp(-log_variance.clamp(min=_LOG_VARIANCE_FLOOR)) + log_variance
+    return power * torch.exp(-log_variance.clamp(min=LOG_VARIANCE_FLOOR)) + log_variance
 
 
 def itakura_saito(power: Tensor, estimate: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from .divergences import gaussian_kl, optimal_gamma
+from .divergences import LOG_VARIANCE_FLOOR, gaussian_kl, optimal_gamma
 from .models import VAE
 
 Tensors = Mapping[str, Tensor]  # by the parameter's name in the model
@@ -74,7 +74,7 @@ def negative_elbo(
     code = sample(model, *(_linear(weights, head, hidden) for head in heads), noise)
     decoded = _tanh(_linear(weights, "decoder_hidden", code.z))
     log_variance = _linear(weights, "decoder_log_variance", decoded)
-    ratio = log_variance.clamp(min=-80.0).neg_().exp_().mul_(frames)
+    ratio = log_variance.clamp(min=LOG_VARIANCE_FLOOR).neg_().exp_().mul_(frames)
     reconstruction = ratio.sum((1, 2)) + log_variance.sum((1, 2))
     losses = torch.stack((reconstruction, code.kl.sum((1, 2))), dim=1) / batch
 
