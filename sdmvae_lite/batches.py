@@ -110,12 +110,12 @@ def ordered(
 
 def _gather(frames: np.memmap, starts: Tensor, length: int) -> Tensor:
     """Blocks of ``length`` rows that begin at ``starts``, one after the other."""
-    lengths = [min(length, len(frames) - start) for start in starts.tolist()]
-    rows = np.empty((sum(lengths), frames.shape[1]), frames.dtype)
-    ends = np.cumsum(lengths)
-    for start, end, n in zip(starts.tolist(), ends, lengths, strict=True):
-        rows[end - n : end] = _read(frames, start, n)
-    return torch.from_numpy(rows)
+    rows, filled = np.empty((len(starts) * length, frames.shape[1]), frames.dtype), 0
+    for start in starts.tolist():
+        block = _read(frames, start, length)
+        rows[filled : filled + len(block)] = block
+        filled += len(block)
+    return torch.from_numpy(rows[:filled])
 
 
 def _read(frames: np.memmap, start: int, length: int) -> np.ndarray:

@@ -124,12 +124,12 @@ def _initialise(library: ctypes.CDLL) -> int:
     data = _loader().get_data_path()
     options = _PHONEMES_IN_IPA | _DONT_EXIT
     sample_rate = library.espeak_Initialize(_SYNCHRONOUS, _BUFFER_MS, data.encode(), options)
-    if sample_rate <= 0 and len(data.encode()) >= _LONGEST_PATH:
-        raise EspeakError(
-            f"espeak-ng takes no path of {_LONGEST_PATH} bytes or more, and its data is in {data}: "
-            "put the environment into a folder nearer to the root"
-        )
     if sample_rate <= 0:
+        if len(data.encode()) >= _LONGEST_PATH:
+            raise EspeakError(
+                f"espeak-ng takes no path of {_LONGEST_PATH} bytes or more, and its data is in "
+                f"{data}: put the environment into a folder nearer to the root"
+            )
         raise EspeakError(
             f"espeak-ng cannot read its data in {data}: reinstall the package espeakng-loader"
         )

@@ -20,6 +20,7 @@ from .corpus import (
 
 Faults = list[tuple[str, str]]  # (what cannot be used, why)
 
+_HIDDEN = (".", "__")  # how names begin that archives and systems leave among recordings
 _SUFFIXES_LISTED = ", ".join(SUFFIXES[:-1]) + f" or {SUFFIXES[-1]}"
 
 
@@ -71,7 +72,7 @@ def find_speakers(root: Path, faults: Faults) -> dict[str, list[Utterance]]:
     """
     speakers = {}
     for folder in sorted(root.iterdir()):
-        if folder.name.startswith((".", "__")):
+        if folder.name.startswith(_HIDDEN):
             continue
         if not folder.is_dir():
             if folder.suffix.lower() in SUFFIXES:
@@ -93,12 +94,12 @@ def _utterances(folder: Path, faults: Faults) -> list[Utterance]:
     """One speaker's utterances, named by their path below ``folder`` without its suffix."""
     utterances: dict[str, Utterance] = {}
     for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder).parts
-        if any(part.startswith((".", "__")) for part in inside):
+        inside = path.relative_to(folder)
+        if any(part.startswith(_HIDDEN) for part in inside.parts):
             continue
         if path.suffix.lower() not in SUFFIXES or not path.is_file():
             continue
-        name = path.relative_to(folder).with_suffix("").as_posix()
+        name = inside.with_suffix("").as_posix()
         if name in utterances:
             first = utterances[name].source.path.name
             faults.append((f"{folder.name}/{name}", f"{path} has the same name as {first}"))
