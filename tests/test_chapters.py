@@ -15,6 +15,12 @@ def errors(outputs):
     return [output["evalue"] for output in outputs if output["output_type"] == "error"]
 
 
+def warned(outputs):
+    """Warnings among `outputs`, which no page shows."""
+    streams = (output["text"] for output in outputs if output.get("name") == "stderr")
+    return [line for text in streams for line in text.splitlines() if "Warning" in line]
+
+
 def widget_errors(notebook):
     """Tracebacks caught by output widgets, which do not fail the cell that shows them."""
     found = []
@@ -53,6 +59,7 @@ def test_chapter_runs(path, tmp_path, monkeypatch, caplog):
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert not [error for cell in code for error in errors(cell.outputs)]
     assert not widget_errors(notebook)
+    assert not [line for cell in code for line in warned(cell.outputs)]
 
     for cell in code:
         drawn = [output for output in cell.outputs if "image/png" in output.get("data", {})]

@@ -144,6 +144,10 @@ def test_page_is_whole_and_asks_nobody(visit, name):
     assert not page.complaints
     assert page.hosts - {None} == {"127.0.0.1"}
 
+    assert page.locator(".stderr").count() == 0, "a page shows no progress bars"
+    twice = ".output.stream ~ .output.stream"
+    assert page.locator(twice).count() == 0, "what a cell prints is one output"
+
     wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     assert wide <= 0, f"{wide} pixels stand out to the right"
 
