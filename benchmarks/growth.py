@@ -15,10 +15,12 @@ import subprocess
 import sys
 import time
 
-from sdmvae_lite.config import ModelConfig, Run, TrainingConfig
-from sdmvae_lite.corpora import load_corpus
-from sdmvae_lite.frames import load_frames
 from sdmvae_lite.lockstep import fit_many
+
+from sdmvae_lite.config import ModelConfig, TrainingConfig
+from sdmvae_lite.speech.corpora import load_corpus
+from sdmvae_lite.speech.frames import load_frames
+from sdmvae_lite.table.runs import Run
 
 LARGE = 1000.0  # gigabytes: everything is held in memory
 

@@ -10,11 +10,11 @@ import soundfile
 
 from sdmvae_lite import evaluation
 from sdmvae_lite.config import SAMPLE_RATE, ModelConfig
-from sdmvae_lite.corpora import Corpus, load_corpus
-from sdmvae_lite.evaluation import evaluate
-from sdmvae_lite.frames import load_frames
-from sdmvae_lite.models import build_model
-from sdmvae_lite.spectra import normalise, power_and_phase, stft, trim
+from sdmvae_lite.model.models import build_model
+from sdmvae_lite.scoring.evaluation import evaluate
+from sdmvae_lite.speech.corpora import Corpus, load_corpus
+from sdmvae_lite.speech.frames import load_frames
+from sdmvae_lite.speech.spectra import normalise, power_and_phase, stft, trim
 
 from .clock import in_rounds, seconds, spread
 

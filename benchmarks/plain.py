@@ -3,7 +3,7 @@
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from sdmvae_lite.models import VAE, loss
+from sdmvae_lite.model.models import VAE, loss
 
 
 def train_plainly(model: VAE, frames: torch.Tensor) -> None:

@@ -2,12 +2,12 @@
 
 import numpy as np
 import torch
-
-from sdmvae_lite.config import ModelConfig, Run, TrainingConfig
-from sdmvae_lite.experiments import table_1
 from sdmvae_lite.lockstep import fit_many
-from sdmvae_lite.models import build_model
-from sdmvae_lite.training import fit
+
+from sdmvae_lite.config import ModelConfig, TrainingConfig
+from sdmvae_lite.model.models import build_model
+from sdmvae_lite.table.runs import Run, table_1
+from sdmvae_lite.training.fit import fit
 from sdmvae_lite.workers import torch_threads
 
 from .clock import in_rounds, seconds, spread

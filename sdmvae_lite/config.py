@@ -8,15 +8,11 @@ The defaults are the paper's protocol (Section 4.1), so ``STFTConfig()``, ``Mode
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
-
-import pooch
 
 SAMPLE_RATE = 16_000  # Hz; every waveform in the package is at this rate
 
@@ -81,7 +77,8 @@ class ModelConfig:
     alpha: float = 0.5  # prior probability that a VSC coefficient is active
     pseudo_inputs: int = 0  # 0 is VSC's fixed prior
     hidden: int = 128  # width of the one hidden layer of encoder and decoder
-    n_bins: int = 513
+    n_bins: int = 513  # of the power spectra that the model sees
+    hop_length: int | None = None  # samples between them; None is a quarter of a window
 
     def __post_init__(self) -> None:
         _require(self.model in MODELS, self, "model", f"one of {', '.join(MODELS)}")
@@ -99,6 +96,12 @@ class ModelConfig:
         )
         _require(0.0 < self.alpha < 1.0, self, "alpha", "strictly between 0 and 1")
         _require(self.pseudo_inputs >= 0, self, "pseudo_inputs", "0 (fixed prior) or more")
+
+    @property
+    def stft(self) -> STFTConfig:
+        """The transform whose power spectra the model sees."""
+        window_length = 2 * (self.n_bins - 1)
+        return STFTConfig(window_length, self.hop_length or window_length // 4)
 
     @property
     def code_size(self) -> int:
@@ -160,28 +163,6 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
-class Run:
-    """One training of one row: the model starts from ``training.seed``, and so does its data order.
-
-    >>> Run(ModelConfig("sdm-vae", m=32, dictionary="dct", k=64), TrainingConfig(seed=3)).name
-    'sdm-dct64-32-seed3'
-    """
-
-    model: ModelConfig = ModelConfig()
-    training: TrainingConfig = TrainingConfig()
-
-    @property
-    def row(self) -> str:
-        """The row of the table that it is a run of."""
-        return self.model.name + ("" if self.training.shuffle else "-unshuffled")
-
-    @property
-    def name(self) -> str:
-        """What its files are called: the row of the table and the seed."""
-        return f"{self.row}-seed{self.training.seed}"
-
-
-@dataclass(frozen=True)
 class Preset:
     """How much speech and how much training: see `get_preset`."""
 
@@ -218,11 +199,6 @@ def get_preset(name: str | None = None) -> Preset:
     if name not in PRESETS:
         raise ValueError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
     return PRESETS[name]
-
-
-def cache_folder() -> Path:
-    """Where downloads and frames are kept: ``SDMVAE_CACHE``, else the system's cache folder."""
-    return Path(os.environ.get("SDMVAE_CACHE") or pooch.os_cache("sdmvae_lite"))
 
 
 def memory_budget() -> int:
@@ -278,20 +254,6 @@ def from_dict(kind: type[Config], values: Mapping[str, Any]) -> Config:
             for key, value in values.items()
         }
     )
-
-
-def to_json(config: Any) -> str:
-    """A configuration as JSON text; `from_json` reads it back."""
-    return json.dumps(to_dict(config), indent=2)
-
-
-def from_json(kind: type[Config], text: str) -> Config:
-    """The configuration of type ``kind`` in JSON ``text``; raises as `from_dict` does.
-
-    >>> from_json(STFTConfig, to_json(STFTConfig())) == STFTConfig()
-    True
-    """
-    return from_dict(kind, json.loads(text))
 
 
 def _is_a(value: Any, hint: Any) -> bool:

@@ -3,10 +3,10 @@ import pytest
 import torch
 from noise import N_BINS, make_frames
 
-from sdmvae_lite.batches import CHUNK, chunks, hold_frames, ordered
 from sdmvae_lite.config import ModelConfig, TrainingConfig, memory_budget
-from sdmvae_lite.models import build_model
-from sdmvae_lite.training import fit
+from sdmvae_lite.model.models import build_model
+from sdmvae_lite.training.batches import CHUNK, chunks, hold_frames, ordered
+from sdmvae_lite.training.fit import fit
 
 CPU = torch.device("cpu")
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from sdmvae_lite.checks import agree
+from sdmvae_lite.book.checks import agree
 
 
 def test_agreement_is_printed_with_its_distance(capsys):

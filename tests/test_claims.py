@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from sdmvae_lite.claims import (
+from sdmvae_lite.config import TrainingConfig, to_dict
+from sdmvae_lite.table.claims import (
     CLAIMS,
     MEASURES,
     PAPER,
@@ -11,8 +12,7 @@ from sdmvae_lite.claims import (
     judge,
     paper_effect,
 )
-from sdmvae_lite.config import Run, TrainingConfig, to_dict
-from sdmvae_lite.experiments import ROWS_OF_TABLE_1
+from sdmvae_lite.table.runs import ROWS_OF_TABLE_1, Run
 
 SPEAKERS = [f"speaker {number}" for number in range(9) for _ in range(4)]
 ROWS = {row.name: row for row in ROWS_OF_TABLE_1}

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from sdmvae_lite.codes import code_statistics
 from sdmvae_lite.config import ModelConfig
-from sdmvae_lite.corpora import load_corpus
-from sdmvae_lite.metrics import hoyer
-from sdmvae_lite.models import build_model
-from sdmvae_lite.resynthesis import resynthesise
-from sdmvae_lite.spectra import normalise, power_and_phase, stft
+from sdmvae_lite.model.models import build_model
+from sdmvae_lite.scoring.codes import code_statistics
+from sdmvae_lite.scoring.metrics import hoyer
+from sdmvae_lite.scoring.resynthesis import resynthesise
+from sdmvae_lite.speech.corpora import load_corpus
+from sdmvae_lite.speech.spectra import normalise, power_and_phase, stft
 
 MODEL = ModelConfig("sdm-vae", m=6, hidden=8)
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from recordings import recording, write
 
-from sdmvae_lite.corpora import CorpusError
-from sdmvae_lite.corpora.audio import AudioFile, warn_of_conversion
+from sdmvae_lite.speech.corpora import CorpusError
+from sdmvae_lite.speech.corpora.audio import AudioFile, warn_of_conversion
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".WAV"])

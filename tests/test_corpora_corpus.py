@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdmvae_lite.corpora import PARTS, Corpus, CorpusError, Utterance
-from sdmvae_lite.corpora.corpus import SHARES, round_speakers, select
+from sdmvae_lite.speech.corpora import PARTS, Corpus, CorpusError, Utterance
+from sdmvae_lite.speech.corpora.corpus import SHARES, round_speakers, select
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from sdmvae_lite.corpora import espeak
-from sdmvae_lite.corpora.espeak import EspeakError, speak
+from sdmvae_lite.speech.corpora import espeak
+from sdmvae_lite.speech.corpora.espeak import EspeakError, speak
 
 HELLO = ("Good morning, and where is the copper kettle?", "en-gb-scotland", "f2")
 

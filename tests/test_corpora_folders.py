@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recordings import recording, write, write_speakers
 
-from sdmvae_lite.corpora import PARTS, CorpusError, load_corpus
-from sdmvae_lite.corpora.corpus import SHARES
-from sdmvae_lite.corpora.folders import split_speakers
+from sdmvae_lite.speech.corpora import PARTS, CorpusError, load_corpus
+from sdmvae_lite.speech.corpora.corpus import SHARES
+from sdmvae_lite.speech.corpora.folders import split_speakers
 
 SIX = [f"p{i}" for i in range(6)]
 

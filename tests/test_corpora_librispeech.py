@@ -11,9 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from recordings import write
 
-from sdmvae_lite.corpora import PARTS, CorpusError, load_corpus
-from sdmvae_lite.corpora import librispeech as module
-from sdmvae_lite.corpora.librispeech import fetch, unpack
+from sdmvae_lite.speech.corpora import PARTS, CorpusError, load_corpus
+from sdmvae_lite.speech.corpora import librispeech as module
+from sdmvae_lite.speech.corpora.librispeech import fetch, unpack
 
 SPEAKERS = ["84", "174", "251", "422"]
 

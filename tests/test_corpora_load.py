@@ -5,7 +5,7 @@ import math
 import pytest
 from recordings import write_speakers
 
-from sdmvae_lite.corpora import CorpusError, load_corpus
+from sdmvae_lite.speech.corpora import CorpusError, load_corpus
 
 
 def test_the_default_is_synthetic(monkeypatch):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdmvae_lite.corpora.sentences import N_DISTINCT, sentence
+from sdmvae_lite.speech.corpora.sentences import N_DISTINCT, sentence
 
 
 @pytest.mark.parametrize("seed", [0, 1, -3])

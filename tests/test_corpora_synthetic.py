@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from recordings import write_speakers
 
-from sdmvae_lite.corpora import PARTS, SILENCE, load_corpus, phoneme_frames, synthetic
-from sdmvae_lite.corpora.sentences import sentence
-from sdmvae_lite.corpora.voices import VOICES
+from sdmvae_lite.speech.corpora import PARTS, SILENCE, load_corpus, phoneme_frames, synthetic
+from sdmvae_lite.speech.corpora.sentences import sentence
+from sdmvae_lite.speech.corpora.voices import VOICES
 
 
 @pytest.fixture(scope="module")

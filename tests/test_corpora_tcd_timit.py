@@ -3,8 +3,8 @@
 import pytest
 from recordings import write
 
-from sdmvae_lite.corpora import PARTS, CorpusError, load_corpus
-from sdmvae_lite.corpora.tcd_timit import SPLITS
+from sdmvae_lite.speech.corpora import PARTS, CorpusError, load_corpus
+from sdmvae_lite.speech.corpora.tcd_timit import SPLITS
 
 LEFT_OUT_BY_NTCD = ["27M", "35M", "53M"]
 EVERYONE = sorted(who for part in PARTS for who in SPLITS["ntcd"][part]) + LEFT_OUT_BY_NTCD

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdmvae_lite.dictionaries import (
+from sdmvae_lite.model.dictionaries import (
     check_dictionary,
     coherence,
     dct_dictionary,

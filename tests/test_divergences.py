@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from sdmvae_lite.divergences import (
+from sdmvae_lite.model.divergences import (
     ard_kl,
     ard_kl_at,
     bernoulli_kl,

@@ -10,11 +10,11 @@ from joblib import parallel_config
 from joblib.parallel import BACKENDS, LokyBackend
 
 from sdmvae_lite.config import SAMPLE_RATE, ModelConfig
-from sdmvae_lite.corpora import CorpusError, Utterance, load_corpus
-from sdmvae_lite.corpora.audio import AudioFile
-from sdmvae_lite.evaluation import METRICS, evaluate, mean_scores, score, unscored
-from sdmvae_lite.models import build_model
-from sdmvae_lite.resynthesis import resynthesise
+from sdmvae_lite.model.models import build_model
+from sdmvae_lite.scoring.evaluation import METRICS, evaluate, mean_scores, score, unscored
+from sdmvae_lite.scoring.resynthesis import resynthesise
+from sdmvae_lite.speech.corpora import CorpusError, Utterance, load_corpus
+from sdmvae_lite.speech.corpora.audio import AudioFile
 
 quietly = partial(evaluate, n_jobs=1, progress=False)
 

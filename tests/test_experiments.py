@@ -10,17 +10,18 @@ from threading import Thread
 import joblib
 import pytest
 from distributed import Client, LocalCluster
+from sdmvae_lite.lockstep import fit_many
 
 from sdmvae_lite import config
-from sdmvae_lite.codes import code_statistics
-from sdmvae_lite.config import ModelConfig, Run, TrainingConfig
-from sdmvae_lite.corpora import load_corpus
-from sdmvae_lite.evaluation import evaluate, mean_scores
-from sdmvae_lite.experiments import ROWS_OF_TABLE_1, run_grid, table_1
-from sdmvae_lite.frames import load_frames
-from sdmvae_lite.lockstep import fit_many
-from sdmvae_lite.models import build_model
-from sdmvae_lite.records import DECODED, read_record, row_means, run_of, scores_of
+from sdmvae_lite.config import ModelConfig, TrainingConfig
+from sdmvae_lite.model.models import build_model
+from sdmvae_lite.scoring.codes import code_statistics
+from sdmvae_lite.scoring.evaluation import evaluate, mean_scores
+from sdmvae_lite.speech.corpora import load_corpus
+from sdmvae_lite.speech.frames import load_frames
+from sdmvae_lite.table.grid import run_grid
+from sdmvae_lite.table.records import DECODED, read_record, row_means, run_of, scores_of
+from sdmvae_lite.table.runs import ROWS_OF_TABLE_1, Run, table_1
 
 TRAINING = TrainingConfig(learning_rate=1e-3, max_epochs=2)
 RUNS = [

@@ -11,9 +11,9 @@ from joblib.parallel import ThreadingBackend
 from recordings import write_speakers
 
 from sdmvae_lite.config import STFTConfig
-from sdmvae_lite.corpora import Corpus, Utterance, load_corpus
-from sdmvae_lite.frames import load_frames
-from sdmvae_lite.spectra import training_frames
+from sdmvae_lite.speech.corpora import Corpus, Utterance, load_corpus
+from sdmvae_lite.speech.frames import load_frames
+from sdmvae_lite.speech.spectra import training_frames
 
 
 @pytest.fixture(scope="module")

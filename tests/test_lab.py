@@ -19,7 +19,7 @@ READY = """() =>
     document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'
 """
 SOURCE = """
-from sdmvae_lite.widgets import explore
+from sdmvae_lite.book.widgets import explore
 
 def draw(ax, gain):
     ax.plot([0, gain])

@@ -6,9 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdmvae_lite.corpora import load_corpus
-from sdmvae_lite.divergences import ard_kl, gaussian_kl
-from sdmvae_lite.metrics import (
+from sdmvae_lite.model.divergences import ard_kl, gaussian_kl
+from sdmvae_lite.scoring.metrics import (
     Unscorable,
     active_dimensions,
     estoi,
@@ -19,6 +18,7 @@ from sdmvae_lite.metrics import (
     si_sdr,
     stoi,
 )
+from sdmvae_lite.speech.corpora import load_corpus
 
 QUALITY = {
     "pesq_nb": lambda r, e: pesq_lqo(r, e, "nb"),

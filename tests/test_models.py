@@ -4,9 +4,17 @@ import pytest
 import torch
 
 from sdmvae_lite.config import ModelConfig
-from sdmvae_lite.dictionaries import dct_dictionary
-from sdmvae_lite.divergences import ard_kl, gaussian_kl, optimal_gamma
-from sdmvae_lite.models import SDMVAE, VAE, VSC, build_model, loss, relaxed_gate, reparametrise
+from sdmvae_lite.model.dictionaries import dct_dictionary
+from sdmvae_lite.model.divergences import ard_kl, gaussian_kl, optimal_gamma
+from sdmvae_lite.model.models import (
+    SDMVAE,
+    VAE,
+    VSC,
+    build_model,
+    loss,
+    relaxed_gate,
+    reparametrise,
+)
 
 CONFIGS = {
     "vae": ModelConfig(m=8, hidden=16, n_bins=33),

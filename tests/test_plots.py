@@ -3,7 +3,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from sdmvae_lite.plots import (
+from sdmvae_lite.book.plots import (
     plot_code,
     plot_history,
     plot_sorted_magnitudes,
@@ -11,7 +11,7 @@ from sdmvae_lite.plots import (
     plot_waveform,
     use_style,
 )
-from sdmvae_lite.training import History
+from sdmvae_lite.training.fit import History
 
 matplotlib.use("agg")
 

@@ -4,13 +4,13 @@ from toc import ROOT
 
 from sdmvae_lite import pretrained
 from sdmvae_lite.config import ModelConfig
-from sdmvae_lite.corpora import load_corpus
-from sdmvae_lite.dictionaries import dct_dictionary
-from sdmvae_lite.evaluation import evaluate, mean_scores
-from sdmvae_lite.experiments import ROWS_OF_TABLE_1
-from sdmvae_lite.models import SDMVAE, build_model
-from sdmvae_lite.pretrained import WEIGHTS, load_pretrained, pretrained_names, save_pretrained
-from sdmvae_lite.records import read_records
+from sdmvae_lite.model.dictionaries import dct_dictionary
+from sdmvae_lite.model.models import SDMVAE, build_model
+from sdmvae_lite.model.pretrained import WEIGHTS, load_pretrained, pretrained_names, save_pretrained
+from sdmvae_lite.scoring.evaluation import evaluate, mean_scores
+from sdmvae_lite.speech.corpora import load_corpus
+from sdmvae_lite.table.records import read_records
+from sdmvae_lite.table.runs import ROWS_OF_TABLE_1
 
 
 def test_there_is_one_model_for_every_row():

@@ -5,7 +5,7 @@ import pytest
 from toc import ROOT
 
 from sdmvae_lite import records as module
-from sdmvae_lite.records import (
+from sdmvae_lite.table.records import (
     read_record,
     read_records,
     results_folder,

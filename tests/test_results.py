@@ -7,8 +7,8 @@ import re
 import pytest
 from toc import ROOT
 
-from sdmvae_lite.claims import Comparison, effect
-from sdmvae_lite.records import DECODED, read_records, row_means, run_of
+from sdmvae_lite.table.claims import Comparison, effect
+from sdmvae_lite.table.records import DECODED, read_records, row_means, run_of
 
 RECORDS = {path.stem: path for path in sorted((ROOT / "results").glob("*-seed*.json"))}
 ROWS = read_records(ROOT / "results", "speechocean762")

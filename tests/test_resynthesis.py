@@ -3,10 +3,10 @@ import pytest
 import torch
 
 from sdmvae_lite.config import ModelConfig, STFTConfig
-from sdmvae_lite.corpora import load_corpus
-from sdmvae_lite.models import VAE, build_model
-from sdmvae_lite.resynthesis import code_to_waveform, keep_largest, resynthesise
-from sdmvae_lite.spectra import istft, normalise, power_and_phase, stft
+from sdmvae_lite.model.models import VAE, build_model
+from sdmvae_lite.scoring.resynthesis import code_to_waveform, keep_largest, resynthesise
+from sdmvae_lite.speech.corpora import load_corpus
+from sdmvae_lite.speech.spectra import istft, normalise, power_and_phase, stft
 
 KINDS = (
     ModelConfig(),

@@ -13,12 +13,13 @@ from test_corpora_librispeech import archive, server  # noqa: F401 (fixtures)
 from test_corpora_tcd_timit import LAYOUTS, write_tree
 from toc import ROOT
 
-from sdmvae_lite.config import ModelConfig, Run, TrainingConfig, get_preset
-from sdmvae_lite.corpora import load_corpus
-from sdmvae_lite.experiments import table_1, train_runs
-from sdmvae_lite.pretrained import pretrained_names
-from sdmvae_lite.records import read_records
-from sdmvae_lite.spectra import normalise, training_frames, trim
+from sdmvae_lite.config import ModelConfig, TrainingConfig, get_preset
+from sdmvae_lite.model.pretrained import pretrained_names
+from sdmvae_lite.speech.corpora import load_corpus
+from sdmvae_lite.speech.spectra import normalise, training_frames, trim
+from sdmvae_lite.table.grid import train_runs
+from sdmvae_lite.table.records import read_records
+from sdmvae_lite.table.runs import Run, table_1
 
 sys.path.insert(0, str(ROOT / "tools"))
 import export_weights

@@ -12,10 +12,10 @@ from test_evaluation import Samples, backend, quietly  # noqa: F401
 
 from sdmvae_lite import score_cache
 from sdmvae_lite.config import ModelConfig, STFTConfig
-from sdmvae_lite.corpora import Utterance, load_corpus
-from sdmvae_lite.evaluation import METRICS, evaluate
-from sdmvae_lite.models import VAE, build_model
-from sdmvae_lite.score_cache import read_scores, score_paths, write_scores
+from sdmvae_lite.model.models import VAE, build_model
+from sdmvae_lite.scoring.evaluation import METRICS, evaluate
+from sdmvae_lite.scoring.score_cache import read_scores, score_paths, write_scores
+from sdmvae_lite.speech.corpora import Utterance, load_corpus
 
 CONFIG = ModelConfig("sdm-vae")
 

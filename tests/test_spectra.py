@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from scipy.signal import ShortTimeFFT
 
 from sdmvae_lite.config import STFTConfig
-from sdmvae_lite.corpora import load_corpus
-from sdmvae_lite.spectra import (
+from sdmvae_lite.speech.corpora import load_corpus
+from sdmvae_lite.speech.spectra import (
     TRIM_DB,
     istft,
     normalise,

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from sdmvae_lite.statistics import bootstrap_interval, crossed_interval
+from sdmvae_lite.scoring.statistics import bootstrap_interval, crossed_interval
 
 
 def test_a_large_sample_has_the_interval_of_normal_theory():

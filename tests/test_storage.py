@@ -3,10 +3,10 @@ import os
 
 import pytest
 import torch
+from sdmvae_lite.storage import load_model, save_model
 
 from sdmvae_lite.config import ModelConfig
-from sdmvae_lite.models import build_model
-from sdmvae_lite.storage import load_model, save_model
+from sdmvae_lite.model.models import build_model
 
 CONFIGS = {
     "vae": ModelConfig(m=4, hidden=8, n_bins=33),

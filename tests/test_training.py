@@ -9,8 +9,8 @@ import torch
 from noise import make_frames
 
 from sdmvae_lite.config import ModelConfig, TrainingConfig
-from sdmvae_lite.models import build_model
-from sdmvae_lite.training import History, find_device, fit
+from sdmvae_lite.model.models import build_model
+from sdmvae_lite.training.fit import History, find_device, fit
 
 MODELS = {
     "vae": ModelConfig(m=4, hidden=16, n_bins=33),

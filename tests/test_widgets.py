@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from sdmvae_lite import widgets
-from sdmvae_lite.widgets import explore, players, table
+from sdmvae_lite.book.widgets import explore, players, table
 
 
 def played(markup):

@@ -10,9 +10,10 @@ import argparse
 from pathlib import Path
 
 from sdmvae_lite.config import PRESETS, get_preset
-from sdmvae_lite.corpora import load_corpus
-from sdmvae_lite.experiments import table_1, train_runs
-from sdmvae_lite.pretrained import WEIGHTS, save_pretrained
+from sdmvae_lite.model.pretrained import WEIGHTS, save_pretrained
+from sdmvae_lite.speech.corpora import load_corpus
+from sdmvae_lite.table.grid import train_runs
+from sdmvae_lite.table.runs import table_1
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -13,15 +13,15 @@ from operator import attrgetter
 from pathlib import Path
 
 from joblib import delayed
+from sdmvae_lite.storage import replacing
 from tqdm import tqdm
 
-from sdmvae_lite.corpora import Utterance, load_corpus
-from sdmvae_lite.experiments import provenance
-from sdmvae_lite.metrics import Unscorable, pesq_raw, si_sdr
-from sdmvae_lite.pretrained import load_pretrained, pretrained_names
-from sdmvae_lite.records import RESULTS
-from sdmvae_lite.resynthesis import code_to_waveform, keep_largest, resynthesise
-from sdmvae_lite.storage import replacing
+from sdmvae_lite.model.pretrained import load_pretrained, pretrained_names
+from sdmvae_lite.scoring.metrics import Unscorable, pesq_raw, si_sdr
+from sdmvae_lite.scoring.resynthesis import code_to_waveform, keep_largest, resynthesise
+from sdmvae_lite.speech.corpora import Utterance, load_corpus
+from sdmvae_lite.table.grid import provenance
+from sdmvae_lite.table.records import RESULTS
 from sdmvae_lite.workers import as_done, torch_threads
 
 COUNTS = (1, 2, 4, 8, 16, 32, 64)

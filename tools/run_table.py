@@ -13,9 +13,10 @@ from pathlib import Path
 from joblib import parallel_config
 
 from sdmvae_lite.config import PRESETS, ModelConfig, get_preset
-from sdmvae_lite.corpora import load_corpus
-from sdmvae_lite.experiments import ROWS_OF_TABLE_1, run_grid, table_1
-from sdmvae_lite.records import RESULTS
+from sdmvae_lite.speech.corpora import load_corpus
+from sdmvae_lite.table.grid import run_grid
+from sdmvae_lite.table.records import RESULTS
+from sdmvae_lite.table.runs import ROWS_OF_TABLE_1, table_1
 
 PSEUDO_INPUTS = 20
 # Rows beside the fourteen: the dictionary as the paper's equation has it, VSC as published later.

@@ -15,14 +15,15 @@ from pathlib import Path
 import numpy as np
 from joblib import delayed
 from safetensors.torch import load_file
+from sdmvae_lite.lockstep import TrainedRun, fit_many
 from tqdm import tqdm
 
-from sdmvae_lite.config import PRESETS, ModelConfig, Run, STFTConfig, get_preset
-from sdmvae_lite.corpora import Corpus, Utterance, load_corpus
-from sdmvae_lite.experiments import checkpoint_folder, make_record, table_1, train_runs
-from sdmvae_lite.lockstep import TrainedRun, fit_many
-from sdmvae_lite.records import RESULTS, Record, check_record, write_record
-from sdmvae_lite.spectra import normalise, stft, trim
+from sdmvae_lite.config import PRESETS, ModelConfig, STFTConfig, get_preset
+from sdmvae_lite.speech.corpora import Corpus, Utterance, load_corpus
+from sdmvae_lite.speech.spectra import normalise, stft, trim
+from sdmvae_lite.table.grid import checkpoint_folder, make_record, train_runs
+from sdmvae_lite.table.records import RESULTS, Record, check_record, write_record
+from sdmvae_lite.table.runs import Run, table_1
 from sdmvae_lite.workers import as_done, torch_threads
 
 ROWS = (ModelConfig("vae"), ModelConfig("sdm-vae"))

@@ -1,0 +1,5 @@
+"""``python -m sdmvae_lite`` is ``sdmvae``."""
+
+from .cli import main
+
+main()

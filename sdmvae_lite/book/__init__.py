@@ -1,0 +1,1 @@
+"""What only chapters use: checks, figures, players and sliders."""

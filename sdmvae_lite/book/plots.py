@@ -1,0 +1,126 @@
+"""Figures of the chapters.
+
+Every function draws on ``ax`` (or new axes), returns the axes and labels them with units. Figures
+are narrow, with large type, so that they can be read on a phone, and keep a white ground of
+their own, so that they can be read in dark mode. First used in :doc:`01_hear_it_first`.
+"""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from ..config import SAMPLE_RATE, STFTConfig
+from ..training.fit import History
+
+DYNAMIC_RANGE_DB = 70.0
+
+# one colour a model in every chapter; readable with colour-blind eyes
+COLOURS = {
+    "original": "#444444",
+    "VAE": "#0072b2",
+    "VSC": "#009e73",
+    "SDM-VAE": "#d55e00",
+}
+
+
+def family(row: str) -> str:
+    """The model that a row of the table is of, as `COLOURS` calls it.
+
+    >>> family("sdm-dct64-32")
+    'SDM-VAE'
+    """
+    return {"vae": "VAE", "vsc": "VSC", "sdm": "SDM-VAE"}[row.partition("-")[0]]
+
+
+def use_style() -> None:
+    """Set matplotlib's defaults for a chapter."""
+    plt.rcParams.update(
+        {
+            "figure.figsize": (5.2, 3.2),
+            "figure.dpi": 160,
+            "figure.facecolor": "white",
+            "figure.constrained_layout.use": True,
+            "font.size": 12,
+            "axes.facecolor": "white",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "legend.frameon": False,
+        }
+    )
+
+
+def plot_waveform(waveform: np.ndarray, ax: Axes | None = None, **line) -> Axes:
+    """A waveform (n_samples,) against time."""
+    ax = ax or plt.gca()
+    seconds = np.arange(len(waveform)) / SAMPLE_RATE
+    ax.plot(seconds, waveform, **{"linewidth": 0.5, "color": COLOURS["original"]} | line)
+    ax.set(xlabel="time (s)", ylabel="amplitude", xlim=(0, seconds[-1]))
+    return ax
+
+
+def plot_spectrogram(
+    power: np.ndarray,
+    ax: Axes | None = None,
+    config: STFTConfig = STFTConfig(),
+    peak_db: float | None = None,
+) -> Axes:
+    """Power spectra (n_frames, n_bins) in dB below ``peak_db`` (None: their own peak)."""
+    ax = ax or plt.gca()
+    decibels = 10 * np.log10(np.maximum(power, 1e-12))
+    peak_db = decibels.max() if peak_db is None else peak_db
+    image = ax.imshow(
+        decibels.T - peak_db,
+        origin="lower",
+        aspect="auto",
+        cmap="magma",
+        vmin=-DYNAMIC_RANGE_DB,
+        vmax=0,
+        extent=(0, len(power) * config.hop_length / SAMPLE_RATE, 0, SAMPLE_RATE / 2000),
+    )
+    ax.set(xlabel="time (s)", ylabel="frequency (kHz)")
+    ax.figure.colorbar(image, ax=ax, label="power (dB)")
+    return ax
+
+
+def plot_code(code: np.ndarray, ax: Axes | None = None, config: STFTConfig = STFTConfig()) -> Axes:
+    """Magnitudes of codes (n_frames, code_size) over time, each relative to the largest of all."""
+    ax = ax or plt.gca()
+    magnitude = np.abs(code)
+    image = ax.imshow(
+        magnitude.T / magnitude.max(),
+        origin="lower",
+        aspect="auto",
+        cmap="viridis",
+        vmin=0,
+        vmax=1,
+        interpolation="nearest",
+        extent=(0, len(code) * config.hop_length / SAMPLE_RATE, -0.5, code.shape[1] - 0.5),
+    )
+    ax.set(xlabel="time (s)", ylabel="coefficient")
+    ax.figure.colorbar(image, ax=ax, label="magnitude / largest")
+    return ax
+
+
+def plot_sorted_magnitudes(code: np.ndarray, ax: Axes | None = None, **line) -> Axes:
+    """Mean sorted magnitudes of codes (n_frames, code_size), each frame scaled to its largest."""
+    ax = ax or plt.gca()
+    magnitude = -np.sort(-np.abs(code), axis=1)
+    profile = (magnitude / np.maximum(magnitude[:, :1], 1e-12)).mean(axis=0)
+    ax.plot(np.arange(1, len(profile) + 1), profile, **line)
+    ax.set(xlabel="rank of the coefficient in its frame", ylabel="magnitude / largest", ylim=(0, 1))
+    return ax
+
+
+def plot_history(history: History, ax: Axes | None = None, **line) -> Axes:
+    """Training (dashed) and validation losses per frame against the epoch."""
+    ax = ax or plt.gca()
+    epochs = np.arange(1, history.epochs + 1)
+    (drawn,) = ax.plot(epochs, history.validation_loss, **line)
+    ax.plot(epochs, history.train_loss, linestyle="--", color=drawn.get_color(), linewidth=1)
+    ax.plot(
+        history.best_epoch, min(history.validation_loss), "o", color=drawn.get_color(), markersize=6
+    )
+    ax.set(xlabel="epoch", ylabel="negative ELBO (nats per frame)")
+    return ax

@@ -1,0 +1,1 @@
+"""The models of the book, and the mathematics they are made of."""

@@ -1,0 +1,119 @@
+"""Dictionaries D of the sparse model z = D a, and what to know of one before using it.
+
+A dictionary is a float tensor of shape (m, k): k atoms of unit Euclidean norm as columns.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from ..config import ModelConfig
+
+
+def identity_dictionary(m: int) -> Tensor:
+    """D = I, shape (m, m): the code is the latent vector itself (paper, Section 4.1.2).
+
+    See :doc:`09_build_dictionaries`.
+    """
+    _check_size("m", m)
+    return torch.eye(m)
+
+
+def dct_dictionary(m: int, k: int, constant_atom: bool = True) -> Tensor:
+    r"""Discrete cosine transform dictionary, shape (m, k) (paper, eq. 11).
+
+    Atom r holds :math:`\cos((\ell - 1)\pi r / k)` for :math:`\ell = 1 \dots m`, has its mean
+    subtracted and is divided by its norm. With ``constant_atom`` the atoms are r = 0 … k-1 and
+    atom 0, which mean subtraction would annihilate, stays constant; that is what the authors'
+    released code builds. Without it they are r = 1 … k, the equation read to the letter, and for
+    k ≥ m the rank is m - 1: no combination of atoms has a mean.
+    See :doc:`09_build_dictionaries`.
+
+    Raises:
+        ValueError: if m or k is below 1, or m = 1 without the constant atom (nothing is left
+            once the mean is gone).
+
+    >>> dct_dictionary(32, 64).shape
+    torch.Size([32, 64])
+    >>> rank(dct_dictionary(32, 64)), rank(dct_dictionary(32, 64, constant_atom=False))
+    (32, 31)
+    """
+    _check_size("m", m)
+    _check_size("k", k)
+    if m == 1 and not (constant_atom and k == 1):
+        raise ValueError("a DCT dictionary with m = 1 has only its constant atom: use k = 1")
+    position = torch.arange(m, dtype=torch.float64).unsqueeze(1)
+    frequency = torch.arange(k, dtype=torch.float64) + (0 if constant_atom else 1)
+    atoms = torch.cos(position * math.pi * frequency / k)
+    centred = atoms - atoms.mean(dim=0)
+    if constant_atom:
+        centred[:, 0] = 1.0
+    return (centred / centred.norm(dim=0)).float()
+
+
+def build_dictionary(config: ModelConfig) -> Tensor:
+    """The dictionary that a model configuration names, shape (m, code_size).
+
+    See :doc:`09_build_dictionaries`.
+    """
+    if config.dictionary == "identity":
+        return identity_dictionary(config.m)
+    return dct_dictionary(config.m, config.code_size, config.constant_atom)
+
+
+def coherence(dictionary: Tensor) -> float:
+    """Largest absolute inner product between two different atoms, in [0, 1].
+
+    See :doc:`09_build_dictionaries`.
+
+    >>> coherence(identity_dictionary(4))
+    0.0
+    """
+    check_dictionary(dictionary)
+    gram = (dictionary.double().T @ dictionary.double()).abs()
+    return gram.fill_diagonal_(0.0).max().item()
+
+
+def singular_values(dictionary: Tensor) -> Tensor:
+    """Singular values in descending order, shape (min(m, k),).
+
+    See :doc:`09_build_dictionaries`.
+    """
+    return torch.linalg.svdvals(dictionary.double())
+
+
+def rank(dictionary: Tensor) -> int:
+    """Dimension of the space of latent codes that the atoms can reach.
+
+    Counts the singular values above float32 rounding of the largest one.
+    See :doc:`09_build_dictionaries`.
+    """
+    values = singular_values(dictionary)
+    tolerance = values[0] * max(dictionary.shape) * torch.finfo(torch.float32).eps
+    return int((values > tolerance).sum())
+
+
+def check_dictionary(dictionary: Tensor) -> None:
+    """Raise ValueError unless ``dictionary`` is a finite (m, k) matrix with unit-norm columns.
+
+    See :doc:`09_build_dictionaries`.
+    """
+    if dictionary.ndim != 2 or 0 in dictionary.shape:
+        raise ValueError(f"a dictionary has shape (m, k), not {tuple(dictionary.shape)}")
+    if not torch.isfinite(dictionary).all():
+        raise ValueError("the dictionary holds NaN or infinite values")
+    norms = dictionary.double().norm(dim=0)
+    if (norms - 1).abs().max() > 1e-4:
+        worst = int((norms - 1).abs().argmax())
+        raise ValueError(
+            f"atom {worst} of the dictionary has norm {norms[worst]:.4g}: "
+            "divide every column by its norm"
+        )
+
+
+def _check_size(name: str, value: int) -> None:
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, not {value}")

@@ -1,0 +1,77 @@
+"""Models on disk: a folder of ``weights.safetensors`` and ``model.json``, never a pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ..config import ModelConfig, from_dict, to_dict
+from .models import VAE, build_model
+
+
+def save_model(model: VAE, folder: str | Path, **notes: Any) -> Path:
+    """Write a model's weights and configuration to a new folder.
+
+    Args:
+        notes: anything JSON can hold, kept beside the configuration for whoever opens the file.
+
+    Raises:
+        FileExistsError: if there is something at ``folder`` already; it is left as it is.
+    """
+    folder = Path(folder)
+    if folder.exists():
+        raise FileExistsError(f"{folder} exists already: choose another name, or remove it first")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        save_file(on_cpu(model.state_dict()), part / "weights.safetensors")
+        description = {"model": to_dict(model.config), "notes": notes}
+        (part / "model.json").write_text(json.dumps(description, indent=2) + "\n")
+        part.chmod(0o755)
+        os.rename(part, folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return folder
+
+
+def load_model(folder: str | Path) -> VAE:
+    """The model that `save_model` wrote, on the CPU and ready to resynthesise.
+
+    Raises:
+        FileNotFoundError: if a file is missing, naming it.
+        ValueError: if a file is damaged, or the weights are of another configuration.
+    """
+    description, weights = Path(folder) / "model.json", Path(folder) / "weights.safetensors"
+    for path in (description, weights):
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing: a saved model is a folder with two files")
+    try:
+        model = build_model(from_dict(ModelConfig, json.loads(description.read_text())["model"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{description} describes no model: {error}") from error
+    try:
+        load_state(model, load_file(weights))
+    except (SafetensorError, ValueError) as error:
+        raise ValueError(f"{weights} does not hold the weights of {description}: {error}") from None
+    return model.eval()
+
+
+def load_state(model: VAE, state: dict[str, Tensor]) -> None:
+    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in state.items()}
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            raise ValueError(f"{name}: expected {expected.get(name)}, found {found.get(name)}")
+    model.load_state_dict(state)
+
+
+def on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}

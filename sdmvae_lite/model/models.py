@@ -1,0 +1,285 @@
+r"""The book's three models, written to be read beside their equations.
+
+All share one encoder body and one decoder (paper, Section 4.1.2):
+
+.. math::
+    s \xrightarrow{\text{encoder}} q(\text{code} \mid s) \xrightarrow{\text{sample}} z
+      \xrightarrow{\text{decoder}} \log\sigma^2_\theta(z)
+
+and differ in what the encoder infers and in the prior that it is held against:
+
+- `VAE`: a Gaussian code, a standard normal prior;
+- `VSC`: a spike-and-slab code, a spike-and-slab prior;
+- `SDMVAE`: a Gaussian code a with z = D a, a zero-mean prior with the optimal variances γ.
+"""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor, nn
+
+from ..config import ModelConfig
+from .dictionaries import build_dictionary, check_dictionary
+from .divergences import (
+    ard_kl,
+    bernoulli_kl,
+    complex_gaussian_nll,
+    gaussian_kl,
+    optimal_gamma,
+    spike_and_slab_kl,
+    spike_and_slab_kl_between,
+)
+
+_SEEDING = Lock()  # layers draw from the global generator: one thread at a time
+
+
+class ModelOutput(NamedTuple):
+    """What every model returns for a batch of frames.
+
+    See :doc:`05_train_a_vae`.
+    """
+
+    log_variance: Tensor  # (batch, n_bins), log of the decoded power spectrum
+    code: Tensor  # (batch, code_size), posterior mean of the code: mu, a, or g * mu
+    kl: Tensor  # (batch, code_size), divergence of each coefficient from its prior
+    gamma: Tensor  # (batch, code_size), prior second moment of each coefficient
+
+
+class VAE(nn.Module):
+    """Variational autoencoder of power spectra (Leglaive et al., 2018; paper, Section 2).
+
+    See :doc:`05_train_a_vae`.
+    """
+
+    def __init__(self, config: ModelConfig = ModelConfig()) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder_hidden = nn.Linear(config.n_bins, config.hidden)
+        self.encoder_mu = nn.Linear(config.hidden, config.code_size)
+        self.encoder_logvar = nn.Linear(config.hidden, config.code_size)
+        self.decoder_hidden = nn.Linear(config.m, config.hidden)
+        self.decoder_log_variance = nn.Linear(config.hidden, config.n_bins)
+
+    def encode(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Power spectra (batch, n_bins) to the code's mean and log-variance."""
+        hidden = torch.tanh(self.encoder_hidden(frames))
+        return self.encoder_mu(hidden), self.encoder_logvar(hidden)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Latent codes (batch, m) to log-variances (batch, n_bins)."""
+        return self.decoder_log_variance(torch.tanh(self.decoder_hidden(z)))
+
+    def synthesis(self, code: Tensor) -> Tensor:
+        """From the inferred code to z: the identity, but for the SDM-VAE."""
+        return code
+
+    def forward(
+        self, frames: Tensor, sample: bool = True, generator: Generator | None = None
+    ) -> ModelOutput:
+        """Encode, take a sample (or the posterior mean) and decode.
+
+        Args:
+            frames: power spectra, (batch, n_bins).
+            sample: draw from the posterior, as training does; False decodes its mean, as
+                resynthesis does.
+            generator: source of the noise; None is torch's global one.
+        """
+        mu, logvar = self.encode(frames)
+        code = reparametrise(mu, logvar, generator) if sample else mu
+        return ModelOutput(
+            self.decode(self.synthesis(code)), mu, self.kl(mu, logvar), self.gamma(mu, logvar)
+        )
+
+    def kl(self, mu: Tensor, logvar: Tensor) -> Tensor:
+        return gaussian_kl(mu, logvar)
+
+    def gamma(self, mu: Tensor, logvar: Tensor) -> Tensor:
+        return torch.ones_like(mu)
+
+    def penalty(self) -> Tensor | float:
+        """What the objective charges the parameters themselves, once a batch: nothing."""
+        return 0.0
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Called by training before each epoch, counted from 0; for models with a schedule."""
+
+
+class SDMVAE(VAE):
+    """VAE whose code is a sparse combination of dictionary atoms (paper, Section 3).
+
+    The encoder infers a, the decoder sees z = D a (eq. 4), and the prior variances are at their
+    optimum γ = μ² + σ² (eq. 9), which turns the KL into ½ log(1 + μ²/σ²).
+    See :doc:`10_train_sdm_vae`.
+
+    Args:
+        config: sizes; its ``dictionary`` is used unless one is given.
+        dictionary: D, shape (m, code_size) with unit-norm columns.
+
+    Raises:
+        ValueError: if the configuration is of another model; if the dictionary does not fit it or
+            is not normalised.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig = ModelConfig(model="sdm-vae"),
+        dictionary: Tensor | None = None,
+    ) -> None:
+        _require_model("sdm-vae", config)
+        super().__init__(config)
+        if dictionary is None:
+            dictionary = build_dictionary(config)
+        check_dictionary(dictionary)
+        if dictionary.shape != (config.m, config.code_size):
+            raise ValueError(
+                f"the dictionary has shape {tuple(dictionary.shape)}, "
+                f"the model needs {(config.m, config.code_size)}"
+            )
+        self.register_buffer("dictionary", dictionary)
+
+    def synthesis(self, code: Tensor) -> Tensor:
+        """z = D a, row by row: (batch, k) to (batch, m) (eq. 4)."""
+        return code @ self.dictionary.T
+
+    def kl(self, mu: Tensor, logvar: Tensor) -> Tensor:
+        return ard_kl(mu, logvar)
+
+    def gamma(self, mu: Tensor, logvar: Tensor) -> Tensor:
+        return optimal_gamma(mu, logvar)
+
+
+class VSC(VAE):
+    r"""Variational sparse coding (Tonolini, Jensen and Murray-Smith, 2020).
+
+    The encoder adds a gate g to each coefficient: with probability g it is drawn from a Gaussian
+    slab, otherwise it is exactly zero. Training replaces the hard gate by
+    :math:`\mathrm{sigmoid}(c(\eta - 1 + g))`, η uniform, whose slope c hardens over the epochs.
+    The posterior mean, which resynthesis decodes, is g μ.
+
+    With ``config.pseudo_inputs`` = 0 the prior is a fixed spike and slab with P(active) = α.
+    With U > 0 it is the posterior of learned pseudo-inputs, weighted for each frame by a linear
+    classifier; then the mean activity of the pseudo-inputs is held to α, and the slab is eased
+    in over the first epochs. See :doc:`07_variational_sparse_coding`.
+
+    Raises:
+        ValueError: if the configuration is of another model.
+    """
+
+    slope_range = (50.0, 200.0)
+    slope_epochs = 100
+    warmup_epochs = 20
+
+    def __init__(self, config: ModelConfig = ModelConfig(model="vsc")) -> None:
+        _require_model("vsc", config)
+        super().__init__(config)
+        self.encoder_gate = nn.Linear(config.hidden, config.m)
+        self.register_buffer("slope", torch.tensor(self.slope_range[0]))
+        self.register_buffer("warmup", torch.tensor(0.0 if config.pseudo_inputs else 1.0))
+        if config.pseudo_inputs:
+            self.log_pseudo_inputs = nn.Parameter(torch.randn(config.pseudo_inputs, config.n_bins))
+            self.classifier = nn.Linear(config.n_bins, config.pseudo_inputs)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Harden the gate, and ease in the slab where there are pseudo-inputs."""
+        first, last = self.slope_range
+        self.slope.fill_(first + (last - first) * min(1.0, epoch / self.slope_epochs))
+        if self.config.pseudo_inputs:
+            self.warmup.fill_(min(1.0, epoch / self.warmup_epochs))
+
+    def encode(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Power spectra to the slab's mean and log-variance and the gate's logit."""
+        hidden = torch.tanh(self.encoder_hidden(frames))
+        return self.encoder_mu(hidden), self.encoder_logvar(hidden), self.encoder_gate(hidden)
+
+    def forward(
+        self, frames: Tensor, sample: bool = True, generator: Generator | None = None
+    ) -> ModelOutput:
+        mu, logvar, gate_logit = self.encode(frames)
+        active = torch.sigmoid(gate_logit)
+        if sample:
+            # at warm-up 0 the slab is a standard normal, and only the gates carry information
+            slab = reparametrise(self.warmup * mu, self.warmup * logvar, generator)
+            code = relaxed_gate(active, self.slope, generator) * slab
+        else:
+            code = active * mu
+        if self.config.pseudo_inputs:
+            kl, gamma = self._against_pseudo_inputs(frames, mu, logvar, gate_logit)
+        else:
+            kl = spike_and_slab_kl(mu, logvar, gate_logit, self.config.alpha)
+            gamma = torch.full_like(mu, self.config.alpha)
+        return ModelOutput(self.decode(code), active * mu, kl, gamma)
+
+    def penalty(self) -> Tensor | float:
+        """m KL(mean activity of the pseudo-inputs ‖ α): their share of the objective."""
+        if not self.config.pseudo_inputs:
+            return 0.0
+        _, _, gate_logit = self.encode(self.log_pseudo_inputs.exp())
+        activity = torch.logit(torch.sigmoid(gate_logit).mean(), eps=1e-6)
+        alpha = torch.logit(activity.new_tensor(self.config.alpha))
+        return self.config.m * bernoulli_kl(activity, alpha)
+
+    def _against_pseudo_inputs(
+        self, frames: Tensor, mu: Tensor, logvar: Tensor, gate_logit: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """KL and prior second moment, averaged over the classifier's weights."""
+        weights = torch.softmax(self.classifier(torch.log1p(frames)), dim=-1)  # (batch, U)
+        prior = self.encode(self.log_pseudo_inputs.exp())  # each (U, m)
+        posterior = (x.unsqueeze(1) for x in (mu, logvar, gate_logit))  # each (batch, 1, m)
+        kl = spike_and_slab_kl_between(*posterior, *prior)  # (batch, U, m)
+        second_moment = torch.sigmoid(prior[2]) * optimal_gamma(prior[0], prior[1])
+        return torch.einsum("bu,bum->bm", weights, kl), weights @ second_moment
+
+
+def _require_model(name: str, config: ModelConfig) -> None:
+    if config.model != name:  # else it would be saved as what it is not
+        raise ValueError(f"the configuration is of a {config.model}, not of a {name}: {config}")
+
+
+def reparametrise(mu: Tensor, logvar: Tensor, generator: Generator | None = None) -> Tensor:
+    """A sample μ + σ ε of the Gaussian posterior, ε standard normal (Algorithm 1).
+
+    See :doc:`04_derive_the_elbo`.
+    """
+    noise = torch.randn(mu.shape, dtype=mu.dtype, device=mu.device, generator=generator)
+    return mu + torch.exp(0.5 * logvar) * noise
+
+
+def relaxed_gate(active: Tensor, slope: Tensor, generator: Generator | None = None) -> Tensor:
+    """A differentiable draw, in (0, 1), of a gate that is open with probability ``active``.
+
+    See :doc:`07_variational_sparse_coding`.
+    """
+    eta = torch.rand(active.shape, dtype=active.dtype, device=active.device, generator=generator)
+    return torch.sigmoid(slope * (eta - 1 + active))
+
+
+def loss(model: VAE, frames: Tensor, output: ModelOutput) -> tuple[Tensor, Tensor]:
+    """Reconstruction and regulariser, both averaged over frames; their sum is the negative ELBO.
+
+    The constants that no parameter changes (log π per bin) are left out, as in the paper.
+    See :doc:`05_train_a_vae`.
+    """
+    reconstruction = complex_gaussian_nll(frames, output.log_variance).sum(dim=-1).mean()
+    return reconstruction, output.kl.sum(dim=-1).mean() + model.penalty()
+
+
+def build_model(config: ModelConfig, seed: int | None = None, kind: type[VAE] | None = None) -> VAE:
+    """Return the model that ``config`` names, initialised from ``seed`` (None: torch's generator).
+
+    ``kind`` is the class of a model of one's own, built from the same configuration.
+
+    Torch's global random state is left as it was when a seed is given.
+    See :doc:`05_train_a_vae`.
+
+    >>> build_model(ModelConfig(model="sdm-vae", dictionary="dct", k=64), seed=0).dictionary.shape
+    torch.Size([32, 64])
+    """
+    kind = kind or {"vae": VAE, "vsc": VSC, "sdm-vae": SDMVAE}[config.model]
+    if seed is None:
+        return kind(config)
+    with _SEEDING, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return kind(config)

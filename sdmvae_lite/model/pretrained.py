@@ -1,0 +1,80 @@
+"""The models behind the book's table, ready to use: one training of each row.
+
+Weights are kept in half precision beside this file, with a model card that says what they were
+trained on. See :doc:`13_rebuild_table_1`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save
+
+from ..config import ModelConfig, from_dict, to_dict
+from ..store import write
+from .models import VAE, build_model
+
+WEIGHTS = Path(__file__).parent.parent / "weights"
+
+
+def pretrained_names() -> list[str]:
+    """The names that `load_pretrained` knows, as rows of Table 1 are called.
+
+    See :doc:`13_rebuild_table_1`.
+
+    >>> "sdm-dct64-32" in pretrained_names()
+    True
+    """
+    return sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
+
+
+def load_pretrained(name: str) -> VAE:
+    """A trained model, on the CPU and ready to resynthesise.
+
+    Trained by the paper's protocol on 39 speakers of speechocean762, from seed 0; the weights were
+    rounded to half precision. See :doc:`13_rebuild_table_1`.
+
+    Raises:
+        ValueError: for a name that is not among `pretrained_names`.
+
+    >>> load_pretrained("sdm-dct64-32").config.code_size
+    64
+    """
+    if name not in pretrained_names():
+        raise ValueError(
+            f"no trained model is called {name!r}: choose one of {', '.join(pretrained_names())}"
+        )
+    path = WEIGHTS / f"{name}.safetensors"
+    with safe_open(path, framework="pt") as file:
+        config = from_dict(ModelConfig, json.loads(file.metadata()["model"]))
+    model = build_model(config, seed=0)
+    state = model.state_dict()
+    state |= {key: value.float() for key, value in load_file(path).items()}
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def save_pretrained(model: VAE, folder: Path) -> Path:
+    """Write what `load_pretrained` reads, under the name of the model's row.
+
+    A dictionary is left out: it is built anew, exactly. See :doc:`13_rebuild_table_1`.
+
+    Raises:
+        ValueError: if the model has another dictionary than its configuration names.
+    """
+    built = build_model(model.config, seed=0).state_dict().get("dictionary")
+    if built is not None and not torch.equal(built, model.state_dict()["dictionary"].cpu()):
+        raise ValueError(
+            f"{model.config.name} has a dictionary of its own, which would be lost: use save_model"
+        )
+    half = {
+        key: value.to(torch.float16).contiguous()
+        for key, value in model.state_dict().items()
+        if key != "dictionary"
+    }
+    path = folder / f"{model.config.name}.safetensors"
+    write(path, save(half, metadata={"model": json.dumps(to_dict(model.config))}))
+    return path

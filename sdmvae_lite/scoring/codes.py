@@ -1,0 +1,60 @@
+"""What a model's codes say over a whole set of utterances, in measures that have no scale.
+
+Hoyer's measure of a code depends on the scale of each coefficient, which the SDM-VAE's objective
+leaves free; the measures here do not. See :doc:`13_rebuild_table_1`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..config import STFTConfig
+from ..model.models import VAE
+from ..speech.corpora import Utterance
+from .metrics import hoyer
+from .resynthesis import resynthesise
+
+
+class CodeStatistics(NamedTuple):
+    """Statistics of a model's codes over some utterances.
+
+    See :doc:`13_rebuild_table_1`.
+    """
+
+    rms: Tensor  # (code_size,), root mean square of each coefficient's posterior mean
+    kl: Tensor  # (code_size,), mean divergence of each coefficient from its prior, in nats
+    hoyer_unit_rms: np.ndarray  # (n_utterances,), Hoyer of the code over rms, mean over frames
+    hoyer_kl: np.ndarray  # (n_utterances,), Hoyer of the divergences, mean over frames
+
+
+def code_statistics(
+    model: VAE, utterances: Sequence[Utterance], config: STFTConfig = STFTConfig()
+) -> CodeStatistics:
+    """Encode all frames of all utterances, which are normalised and not trimmed.
+
+    Rescaling a coefficient of the code, and the decoder with it, changes none of the results but
+    ``rms``. See :doc:`13_rebuild_table_1`.
+
+    Raises:
+        ValueError: if there are no utterances, or one cannot be read.
+    """
+    if not utterances:
+        raise ValueError("there are no utterances to encode")
+    codes, divergences = [], []
+    for utterance in utterances:
+        output = resynthesise(model, utterance.waveform(), config=config).output
+        codes.append(output.code)
+        divergences.append(output.kl)
+    rms = torch.cat(codes).double().square().mean(dim=0).sqrt().float()
+    scale = rms.where(rms > 0, 1.0)  # a coefficient that is always zero stays zero
+    return CodeStatistics(
+        rms,
+        torch.cat(divergences).double().mean(dim=0).float(),
+        np.array([hoyer(code / scale).mean().item() for code in codes]),
+        np.array([hoyer(kl).mean().item() for kl in divergences]),
+    )

@@ -1,0 +1,157 @@
+"""Scoring a model on a set of utterances, one by one and over all cores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from joblib import delayed
+from torch import Generator
+from tqdm import tqdm
+
+from ..config import SAMPLE_RATE, STFTConfig
+from ..model.models import VAE
+from ..speech.corpora import Utterance
+from ..store import keep, kept
+from ..workers import as_done, torch_threads
+from .metrics import PER_FRAME, Unscorable, estoi, hoyer, lqo_to_raw, pesq_lqo, si_sdr, stoi
+from .resynthesis import Resynthesis, resynthesise
+from .score_cache import score_paths
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One utterance's scores, and why any of them is missing.
+
+    See :doc:`11_score_speech`.
+    """
+
+    speaker: str
+    utterance: str
+    seconds: float
+    n_frames: int
+    values: dict[str, float]  # by metric: see `METRICS`
+    unscored: dict[str, str]  # metric to reason
+
+
+METRICS: dict[str, Callable[[Resynthesis], float]] = {
+    "pesq_nb": lambda result: pesq_lqo(result.reference, result.estimate, "nb"),
+    "pesq_wb": lambda result: pesq_lqo(result.reference, result.estimate, "wb"),
+    "stoi": lambda result: stoi(result.reference, result.estimate),
+    "estoi": lambda result: estoi(result.reference, result.estimate),
+    "si_sdr": lambda result: si_sdr(result.reference, result.estimate),
+    "hoyer": lambda result: hoyer(result.output.code).mean().item(),
+}
+
+
+def score(result: Resynthesis, speaker: str = "", utterance: str = "") -> Scores:
+    """All metrics of one resynthesis; a metric that is undefined leaves its reason instead.
+
+    ``pesq_raw`` is computed from ``pesq_nb``; ``hoyer`` is the mean over the frames.
+    See :doc:`11_score_speech`.
+    """
+    values, unscored = {}, {}
+    for metric, compute in METRICS.items():
+        try:
+            values[metric] = compute(result)
+        except Unscorable as reason:
+            unscored[metric] = str(reason)
+    if "pesq_nb" in values:
+        values["pesq_raw"] = lqo_to_raw(values["pesq_nb"])
+    else:
+        unscored["pesq_raw"] = unscored["pesq_nb"]
+    seconds = len(result.reference) / SAMPLE_RATE
+    return Scores(speaker, utterance, seconds, len(result.power), values, unscored)
+
+
+def evaluate(
+    model: VAE,
+    utterances: Sequence[Utterance],
+    sample: bool = False,
+    seed: int = 0,
+    config: STFTConfig = STFTConfig(),
+    n_jobs: int | None = -1,
+    progress: bool = True,
+    cache: str | Path | None = None,
+) -> list[Scores]:
+    """Resynthesise and score every utterance, in the order given.
+
+    See :doc:`11_score_speech`.
+
+    Args:
+        sample: decode samples of the code instead of its mean, drawn from ``seed`` and the
+            utterance's position.
+        n_jobs: processes; -1 is one a core. Within a ``joblib.parallel_config`` the work goes
+            to that backend, and None takes the number from there.
+        cache: a folder in which the scores of each utterance are kept as they come, and found
+            again by whoever scores it with the same weights, settings, code and versions; an
+            evaluation that was interrupted goes on where it was. None keeps nothing.
+
+    Raises:
+        ValueError: if there is nothing to score, an utterance cannot be read, or there is a
+            ``cache`` and the model's class is none of the package's.
+        OSError: naming the folder, when scores cannot be kept there.
+    """
+    if not utterances:
+        raise ValueError("there are no utterances to score")
+    seeds = [seed + position if sample else None for position in range(len(utterances))]
+    paths = [None] * len(utterances)
+    if cache is not None:
+        paths = score_paths(Path(cache), model, utterances, seeds, config, METRICS)
+    rows = [_kept(path) for path in paths]
+    missing = [position for position, row in enumerate(rows) if row is None]
+    if not missing:
+        return rows
+    # The longest first, so that the cores finish together.
+    missing.sort(key=lambda position: utterances[position].source.seconds, reverse=True)
+    jobs = (delayed(_score_utterance)(model, utterances[i], i, seeds[i], config) for i in missing)
+    with torch_threads(1):  # where the work stays here: on a busy machine a second one costs much
+        scored, done = as_done(jobs, n_jobs), len(rows) - len(missing)
+        bar = tqdm(scored, "scoring", len(rows), initial=done, unit="utt", disable=not progress)
+        for position, row in bar:
+            rows[position] = row
+            if paths[position]:
+                keep(paths[position], asdict(row))
+    return rows
+
+
+def _kept(path: Path | None) -> Scores | None:
+    scores = None if path is None else kept(path)
+    return None if scores is None else Scores(**scores)
+
+
+def _score_utterance(
+    model: VAE, utterance: Utterance, position: int, seed: int | None, config: STFTConfig
+) -> tuple[int, Scores]:
+    """Decode a sample drawn from ``seed``, or, where it is None, the mean; and score it."""
+    generator = None if seed is None else Generator().manual_seed(seed)
+    result = resynthesise(model, utterance.waveform(), seed is not None, generator, config)
+    return position, score(result, utterance.speaker, utterance.name)
+
+
+def mean_scores(scores: Sequence[Scores]) -> dict[str, float]:
+    """Mean of each metric over the utterances that it could score.
+
+    Every utterance counts once, but for ``hoyer``, where every frame does. A metric that scored
+    nothing is absent; `unscored` lists what is missing and why. See :doc:`11_score_speech`.
+    """
+    means = {}
+    for metric in sorted({metric for row in scores for metric in row.values}):
+        rows = [row for row in scores if metric in row.values]
+        weights = [row.n_frames if metric in PER_FRAME else 1 for row in rows]
+        means[metric] = float(np.average([row.values[metric] for row in rows], weights=weights))
+    return means
+
+
+def unscored(scores: Sequence[Scores]) -> list[str]:
+    """One line for each score that is missing: utterance, metric, reason.
+
+    See :doc:`11_score_speech`.
+    """
+    return [
+        f"{row.speaker}/{row.utterance}: {metric}: {reason}"
+        for row in scores
+        for metric, reason in row.unscored.items()
+    ]

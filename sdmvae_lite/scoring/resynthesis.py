@@ -1,0 +1,141 @@
+"""Speech through a model and back: analysis-resynthesis (paper, Section 3.3)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from ..config import STFTConfig
+from ..model.models import VAE, ModelOutput
+from ..speech.spectra import istft, normalise, power_and_phase, stft
+
+
+class Resynthesis(NamedTuple):
+    """An utterance and what a model made of it.
+
+    See :doc:`01_hear_it_first`.
+    """
+
+    reference: np.ndarray  # (n_samples,), the waveform normalised by its maximum
+    estimate: np.ndarray  # (n_samples,), resynthesised
+    power: np.ndarray  # (n_frames, n_bins), power spectra of the reference
+    phase: np.ndarray  # (n_frames, n_bins), the reference's unit phasors
+    output: ModelOutput  # of all frames
+
+
+def resynthesise(
+    model: VAE,
+    waveform: np.ndarray,
+    sample: bool = False,
+    generator: Generator | None = None,
+    config: STFTConfig = STFTConfig(),
+) -> Resynthesis:
+    """Encode and decode every frame and give the decoded magnitudes the original phase.
+
+    The waveform is normalised by its maximum first, as the frames of training were. Its length
+    is kept. See :doc:`01_hear_it_first`.
+
+    Args:
+        waveform: (n_samples,) at 16 kHz.
+        sample: decode a sample of the code; False, the paper's protocol, decodes its mean.
+        generator: source of that sample.
+
+    Raises:
+        ValueError: if the waveform is silent, not one-dimensional or shorter than a window, or
+            if the STFT's bins are not the model's.
+    """
+    _check_bins(model, config)
+    reference = normalise(waveform)
+    power, phase = power_and_phase(stft(reference, config))
+    with torch.no_grad():
+        frames = torch.from_numpy(power).to(_weight(model))
+        output = model(frames, sample=sample, generator=generator)
+    output = ModelOutput(*(value.cpu() for value in output))
+    estimate = _with_phase(output.log_variance, phase, len(reference), config)
+    return Resynthesis(reference, estimate, power, phase, output)
+
+
+def code_to_waveform(
+    model: VAE,
+    code: Tensor,
+    phase: np.ndarray,
+    length: int,
+    config: STFTConfig = STFTConfig(),
+) -> np.ndarray:
+    """Decode a code, as the encoder gave it or changed by hand, and make it audible.
+
+    With the code, the phase and the length of a `Resynthesis` this is its estimate.
+    See :doc:`10_train_sdm_vae`.
+
+    Args:
+        code: (n_frames, code_size), what the encoder infers: a for the SDM-VAE, not z = D a.
+        phase: unit phasors that the decoded magnitudes are given, (n_frames, n_bins).
+        length: of the waveform, in samples; n_frames is 1 + length // hop.
+
+    Returns:
+        (length,) at 16 kHz.
+
+    Raises:
+        ValueError: if code, phase and length are not of one utterance, or the STFT's bins are
+            not the model's.
+    """
+    _check_bins(model, config)
+    n_frames = 1 + length // config.hop_length
+    shapes = (("code", code.shape, model.config.code_size), ("phase", phase.shape, config.n_bins))
+    for name, found, width in shapes:
+        if found != (n_frames, width):
+            raise ValueError(
+                f"{length} samples need a {name} of shape {(n_frames, width)}, not {tuple(found)}"
+            )
+    with torch.no_grad():
+        log_variance = model.decode(model.synthesis(code.to(_weight(model))))
+    return _with_phase(log_variance.cpu(), phase, length, config)
+
+
+def keep_largest(code: Tensor, count: int, size: Tensor | None = None) -> Tensor:
+    """The ``count`` largest coefficients of every frame's code; the others are zero.
+
+    Of equals the first is kept; a ``count`` of the code's size or more keeps all.
+    See :doc:`10_train_sdm_vae`.
+
+    Args:
+        code: (n_frames, code_size).
+        size: what to go by, of the code's shape, such as the price of each coefficient; None is
+            its magnitude.
+
+    Raises:
+        ValueError: for a negative count, or sizes of another shape.
+
+    >>> keep_largest(torch.tensor([[1.0, -3.0, 2.0], [0.5, 0.5, -0.5]]), 2)
+    tensor([[ 0.0000, -3.0000,  2.0000],
+            [ 0.5000,  0.5000,  0.0000]])
+    """
+    size = code.abs() if size is None else size
+    if count < 0:
+        raise ValueError(f"the number of coefficients to keep cannot be {count}: name 0 or more")
+    if size.shape != code.shape:
+        raise ValueError(f"sizes {tuple(size.shape)} do not fit a code of {tuple(code.shape)}")
+    largest = size.argsort(dim=-1, descending=True, stable=True)[..., :count]
+    return torch.zeros_like(code).scatter(-1, largest, code.gather(-1, largest))
+
+
+def _with_phase(
+    log_variance: Tensor, phase: np.ndarray, length: int, config: STFTConfig
+) -> np.ndarray:
+    magnitude = torch.exp(0.5 * log_variance).numpy()
+    return istft(magnitude * phase, length, config)
+
+
+def _weight(model: VAE) -> Tensor:
+    """Any weight of the model: what goes through it must be of its type and on its device."""
+    return next(model.parameters())
+
+
+def _check_bins(model: VAE, config: STFTConfig) -> None:
+    if config.n_bins != model.config.n_bins:
+        raise ValueError(
+            f"an STFT of {config.n_bins} bins does not fit a model of {model.config.n_bins}"
+        )

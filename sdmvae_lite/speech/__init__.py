@@ -1,0 +1,1 @@
+"""Speech: corpora, their spectra, and the frames that a model is trained on."""

@@ -1,0 +1,108 @@
+"""Speech: where utterances come from, and in which part of the experiment they belong.
+
+``load_corpus`` is the way in. Whatever it is given, a name or a folder of one's own, it returns
+a `Corpus`: utterances in three parts that share no speaker, each checked, each giving a mono
+waveform at 16 kHz. See :doc:`12_bring_your_own_speech`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+from ...config import SAMPLE_RATE
+from .corpus import PARTS, Corpus, CorpusError, Source, Utterance
+from .espeak import EspeakError
+from .folders import folder_corpus
+from .librispeech import librispeech_corpus
+from .synthetic import SILENCE, SyntheticSource, phoneme_frames, synthetic_corpus
+from .tcd_timit import tcd_timit_corpus
+
+__all__ = [
+    "PARTS",
+    "SAMPLE_RATE",
+    "SILENCE",
+    "Corpus",
+    "CorpusError",
+    "EspeakError",
+    "Source",
+    "SyntheticSource",
+    "Utterance",
+    "load_corpus",
+    "phoneme_frames",
+]
+
+_CHOICES = "'synthetic', 'librispeech', 'tcd-timit:FOLDER' or the path of a folder of speech"
+
+
+def load_corpus(
+    name_or_folder: str | os.PathLike[str] | None = None,
+    minutes: float | None = None,
+    *,
+    split: str | None = None,
+    seed: int = 0,
+    on_error: str = "raise",
+    cache: str | os.PathLike[str] | None = None,
+) -> Corpus:
+    """Load a corpus and check it, so that what is wrong with it stops work before it begins.
+
+    See :doc:`12_bring_your_own_speech`.
+
+    Args:
+        name_or_folder: ``synthetic``; ``librispeech``; ``tcd-timit:FOLDER``, for TCD-TIMIT or
+            NTCD-TIMIT; or a folder of ``SPEAKER/…/*.wav|flac|ogg``, or of
+            ``train|validation|test/SPEAKER/…``. None is the environment variable
+            ``SDMVAE_CORPUS``, else ``synthetic``.
+        minutes: about how much speech to keep in the three parts together, shared 39:8:9 as the
+            paper's speakers are, one utterance at least in each; None keeps everything.
+        split: which division of TCD-TIMIT: ``authors`` (the default) or ``ntcd``.
+        seed: draws the speakers of each part, where they are not given, and the sentences of
+            the synthetic corpus.
+        on_error: ``raise`` lists what cannot be used; ``skip`` leaves it out and lists it in
+            ``corpus.skipped``.
+        cache: where downloads are kept; None is `config.cache_folder`.
+
+    Raises:
+        ValueError: for an argument that is none of these. `CorpusError`, a ValueError too, for
+            speech that cannot be used, naming the file, folder or speaker.
+        EspeakError: if the synthetic corpus is asked for and espeak-ng cannot be loaded.
+
+    >>> corpus = load_corpus("synthetic", minutes=1)
+    >>> [len(utterances) for utterances in corpus.parts.values()]
+    [8, 2, 2]
+    >>> load_corpus("synthetik")
+    Traceback (most recent call last):
+        ...
+    ValueError: unknown corpus 'synthetik', and no such folder: choose 'synthetic', ...
+    """
+    name = os.fspath(name_or_folder or os.environ.get("SDMVAE_CORPUS") or "synthetic")
+    _require_valid(minutes, on_error)
+    kind, _, folder = name.partition(":")
+    if split is not None and kind != "tcd-timit":
+        raise ValueError(f"split={split!r} is for tcd-timit alone, not for corpus {name!r}")
+    if name == "synthetic":
+        return synthetic_corpus(minutes, seed)
+    if name == "librispeech":
+        return librispeech_corpus(minutes, seed, on_error, Path(cache) if cache else None)
+    if kind == "tcd-timit":
+        if not folder:
+            raise ValueError("tcd-timit needs the folder that holds it: 'tcd-timit:FOLDER'")
+        return tcd_timit_corpus(_existing(folder), minutes, split, on_error)
+    if not Path(name).expanduser().is_dir():
+        raise ValueError(f"unknown corpus {name!r}, and no such folder: choose {_CHOICES}")
+    return folder_corpus(_existing(name), minutes, seed, on_error)
+
+
+def _require_valid(minutes: float | None, on_error: str) -> None:
+    if minutes is not None and not (minutes > 0 and math.isfinite(minutes)):
+        raise ValueError(f"minutes must be positive, or None for everything, not {minutes!r}")
+    if on_error not in ("raise", "skip"):
+        raise ValueError(f"on_error must be 'raise' or 'skip', not {on_error!r}")
+
+
+def _existing(folder: str) -> Path:
+    path = Path(folder).expanduser()
+    if not path.is_dir():
+        raise CorpusError(f"there is no folder {folder!r}")
+    return path

@@ -1,0 +1,158 @@
+"""Audio files as utterances: WAV, FLAC and OGG at any rate, checked before they are used."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+import soxr
+
+from ...config import SAMPLE_RATE, STFTConfig
+from .corpus import CorpusError
+
+SUFFIXES = (".wav", ".flac", ".ogg")
+
+_WINDOW = STFTConfig().window_length  # samples; a shorter utterance has no frame
+_SILENCE = 1e-4  # -80 dB below full scale: nothing was recorded
+_OVERSHOOT = 1.5  # lossy decoding passes full scale, 1, a little; more than this is another scale
+_ENDLESS = 2**62  # samples; libsndfile's word for a length that is not said
+_STREAMED = 0x7FFFF000  # RIFF sizes from here up are placeholders of programs that write to pipes
+
+
+class Header(NamedTuple):
+    """What a file says of itself."""
+
+    n_samples: int  # a channel
+    rate: int  # samples a second
+    n_channels: int
+
+
+@dataclass(frozen=True)
+class AudioFile:
+    """The sound of an audio file, read anew each time.
+
+    Everything that can be wrong with one raises `CorpusError` naming the file.
+    """
+
+    path: Path
+
+    @cached_property
+    def header(self) -> Header:
+        """What the file says of itself, read once."""
+        try:
+            info = soundfile.info(self.path)
+        except (soundfile.LibsndfileError, OSError) as error:
+            raise self._fault(f"cannot be read as audio ({_reason(error)})") from error
+        if info.frames >= _ENDLESS:
+            raise self._fault("does not say how long it is: convert it once more, not to a pipe")
+        return Header(info.frames, info.samplerate, info.channels)
+
+    @property
+    def seconds(self) -> float:
+        """Length by the file's header."""
+        return self.header.n_samples / self.header.rate
+
+    def check(self) -> None:
+        """Decode the file and raise `CorpusError` if it cannot be used."""
+        self._mono()
+
+    def read(self) -> np.ndarray:
+        """float32 (n_samples,) at 16 kHz: channels averaged, resampled by soxr.
+
+        What a lossy codec or the resampling filter overshoots [-1, 1] by is clipped.
+        """
+        waveform = self._mono()
+        if self.header.rate != SAMPLE_RATE:
+            waveform = soxr.resample(waveform, self.header.rate, SAMPLE_RATE)
+        return np.clip(waveform, -1.0, 1.0)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the file's bytes."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def _mono(self) -> np.ndarray:
+        """float32 (n_samples,) at the file's own rate, checked."""
+        if self.seconds * SAMPLE_RATE < _WINDOW:
+            raise self._fault(
+                f"lasts {1000 * self.seconds:.0f} ms, less than one window of "
+                f"{1000 * _WINDOW // SAMPLE_RATE} ms: leave it out"
+            )
+        samples = self._decode()
+        if not np.isfinite(samples).all():
+            raise self._fault("holds samples that are NaN or infinite: export it again")
+        waveform = samples.mean(axis=1)
+        peak = np.abs(samples).max()
+        if peak > _OVERSHOOT:
+            raise self._fault(
+                f"holds samples up to {peak:.3g}, where full scale is 1: divide it by its maximum"
+            )
+        if np.abs(waveform - waveform.mean()).max() < _SILENCE:
+            raise self._fault("is silent: leave it out")
+        return waveform
+
+    def _decode(self) -> np.ndarray:
+        """float32 (n_samples, n_channels)."""
+        try:
+            samples, _ = soundfile.read(self.path, dtype="float32", always_2d=True)
+        except (soundfile.LibsndfileError, OSError) as error:
+            raise self._fault(f"is damaged ({_reason(error)}): copy it again") from error
+        if len(samples) < self.header.n_samples or _is_cut_short(self.path):
+            raise self._fault("is cut short: its end is missing, so copy it again")
+        return samples
+
+    def _fault(self, what: str) -> CorpusError:
+        return CorpusError(f"{self.path} {what}")
+
+
+def warn_of_conversion(files: Iterable[AudioFile]) -> None:
+    """Say once how many files are at another rate than 16 kHz or have several channels."""
+    headers = [file.header for file in files]
+    resampled = [header.rate for header in headers if header.rate != SAMPLE_RATE]
+    mixed = sum(header.n_channels > 1 for header in headers)
+    said = []
+    if resampled:
+        rates = ", ".join(f"{rate} Hz" for rate in sorted(set(resampled)))
+        said.append(f"{len(resampled)} of {len(headers)} files ({rates}) are resampled to 16 kHz")
+    if mixed:
+        said.append(f"the channels of {mixed} of {len(headers)} files are averaged")
+    if said:
+        warnings.warn("; ".join(said), stacklevel=2)
+
+
+def _is_cut_short(path: Path) -> bool:
+    """Whether a container promises more bytes than the file has.
+
+    libsndfile reads such a WAV or OGG up to where it ends, and says nothing.
+    """
+    with path.open("rb") as file:
+        head = file.read(12)
+        size = file.seek(0, 2)
+        if head[:4] == b"RIFF" and head[8:] == b"WAVE":
+            promised = struct.unpack("<I", head[4:8])[0]
+            return promised < _STREAMED and promised + 8 > size
+        if head[:4] == b"OggS":
+            file.seek(max(0, size - 2 * 65307))  # no page is larger than 65,307 bytes
+            return not _ends_with_last_page(file.read())
+    return False
+
+
+def _ends_with_last_page(tail: bytes) -> bool:
+    """Whether the last Ogg page (RFC 3533, Section 6) is there whole and marked as the last."""
+    page = tail[tail.rfind(b"OggS") :]
+    if len(page) < 27 or len(page) < 27 + page[26]:
+        return False
+    n_segments, is_last = page[26], page[5] & 4
+    return bool(is_last) and len(page) >= 27 + n_segments + sum(page[27 : 27 + n_segments])
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "error_string", None) or getattr(error, "strerror", None) or error)

@@ -1,0 +1,142 @@
+"""From waveforms to the power spectra that the models see, and back.
+
+Spectra have one row a frame: a complex spectrum x is (n_frames, n_bins), and the frames of a
+corpus are one float32 matrix of power spectra ``|x|²``, kept on disk by ``frames.py``.
+"""
+
+from __future__ import annotations
+
+import librosa
+import numpy as np
+import scipy.fft
+from numpy.lib.stride_tricks import sliding_window_view
+
+from ..config import STFTConfig
+
+TRIM_DB = 30.0  # training frames this far below the loudest are cut from both ends
+
+_LEVEL_LENGTH, _LEVEL_HOP = 2048, 512  # samples; the level is measured 31 times a second
+
+
+def sine_window(length: int) -> np.ndarray:
+    """sin(π (n + ½) / length), float64 (paper, Section 4.1.1).
+
+    Its square, half-shifted, adds up to one, which is what lets analysis and synthesis share it.
+    See :doc:`02_speech_to_spectra`.
+
+    >>> w = sine_window(1024)
+    >>> bool(np.allclose(w[:512] ** 2 + w[512:] ** 2, 1))
+    True
+    """
+    return np.sin(np.pi * (np.arange(length) + 0.5) / length)
+
+
+def stft(waveform: np.ndarray, config: STFTConfig = STFTConfig()) -> np.ndarray:
+    """Short-time Fourier transform, complex, shape (n_frames, n_bins).
+
+    Frame i is centred on sample i · hop; the ends are padded with zeros, so there are
+    1 + len // hop frames. See :doc:`02_speech_to_spectra`.
+
+    Raises:
+        ValueError: if the waveform is not one-dimensional or shorter than a window.
+    """
+    _require_a_window(waveform, config)
+    return librosa.stft(
+        waveform,
+        n_fft=config.window_length,
+        hop_length=config.hop_length,
+        window=sine_window(config.window_length),
+        center=True,
+        pad_mode="constant",
+    ).T
+
+
+def istft(spectrum: np.ndarray, length: int, config: STFTConfig = STFTConfig()) -> np.ndarray:
+    """Waveform of ``length`` samples whose `stft` is ``spectrum``: the exact inverse.
+
+    See :doc:`02_speech_to_spectra`.
+    """
+    return librosa.istft(
+        spectrum.T,
+        n_fft=config.window_length,
+        hop_length=config.hop_length,
+        window=sine_window(config.window_length),
+        center=True,
+        length=length,
+    )
+
+
+def power_and_phase(spectrum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``|x|²`` and the unit phasors ``x / |x|`` (1 where x is 0), same shape as the spectrum.
+
+    See :doc:`02_speech_to_spectra`.
+    """
+    magnitude = np.abs(spectrum)
+    phase = np.where(magnitude > 0, spectrum / np.where(magnitude > 0, magnitude, 1), 1)
+    return magnitude**2, phase.astype(spectrum.dtype)
+
+
+def normalise(waveform: np.ndarray) -> np.ndarray:
+    """The waveform divided by its largest absolute sample.
+
+    See :doc:`02_speech_to_spectra`.
+
+    Raises:
+        ValueError: if it is silent, or not finite.
+    """
+    if waveform.dtype.kind != "f":  # the most negative integer has no absolute value
+        waveform = waveform.astype(np.float32)
+    peak = np.abs(waveform).max(initial=0.0)
+    if not np.isfinite(peak):
+        raise ValueError("the waveform holds samples that are NaN or infinite")
+    if peak == 0:
+        raise ValueError("the waveform is silent: it has no maximum to be divided by")
+    return waveform / peak
+
+
+def trim(waveform: np.ndarray) -> np.ndarray:
+    """The waveform without the quiet at its ends: what lies `TRIM_DB` below its loudest frame.
+
+    Cuts a normalised waveform where ``librosa.effects.trim`` does, without the seconds that
+    librosa takes to start. See :doc:`02_speech_to_spectra`.
+    """
+    frames = _centred_frames(waveform, _LEVEL_LENGTH, _LEVEL_HOP)
+    power = np.square(frames, dtype=np.float32).mean(axis=1)
+    (loud,) = np.nonzero(power >= power.max() * 10 ** (-TRIM_DB / 10))
+    return waveform[loud[0] * _LEVEL_HOP : (loud[-1] + 1) * _LEVEL_HOP]
+
+
+def training_frames(waveform: np.ndarray, config: STFTConfig = STFTConfig()) -> np.ndarray:
+    """Power spectra of a training utterance: normalised, trimmed, float32 (n_frames, n_bins).
+
+    An utterance whose trimmed part would be shorter than a window is kept whole. The spectra
+    are ``|stft|²`` within 1e-5 of the utterance's largest power, at several times the speed: all
+    frames are transformed at once, and without their phase. See :doc:`02_speech_to_spectra`.
+
+    Raises:
+        ValueError: if the waveform is not one-dimensional, shorter than a window, silent or not
+            finite.
+    """
+    _require_a_window(waveform, config)
+    waveform = normalise(waveform)
+    trimmed = trim(waveform)
+    kept = trimmed if len(trimmed) >= config.window_length else waveform
+    window = sine_window(config.window_length).astype(kept.dtype)
+    frames = _centred_frames(kept, config.window_length, config.hop_length)
+    power = np.abs(scipy.fft.rfft(frames * window)) ** 2
+    return power.astype(np.float32, copy=False)
+
+
+def _centred_frames(waveform: np.ndarray, length: int, hop: int) -> np.ndarray:
+    """(1 + n_samples // hop, length): row i is centred on sample i · hop, zeros beyond the ends."""
+    return sliding_window_view(np.pad(waveform, length // 2), length)[::hop]
+
+
+def _require_a_window(waveform: np.ndarray, config: STFTConfig) -> None:
+    if waveform.ndim != 1:
+        raise ValueError(f"a waveform has one dimension, not {waveform.ndim}: average its channels")
+    if len(waveform) < config.window_length:
+        raise ValueError(
+            f"the waveform has {len(waveform)} samples, less than a window of "
+            f"{config.window_length}: leave such utterances out"
+        )

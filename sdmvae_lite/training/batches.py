@@ -1,0 +1,127 @@
+"""The order of an epoch's frames, from memory or streamed from a store that is larger than it.
+
+See :doc:`12_bring_your_own_speech`.
+"""
+
+from __future__ import annotations
+
+import mmap
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from ..config import memory_budget
+
+CHUNK = 4096  # frames that are looked at in one go
+
+
+def hold_frames(
+    frames: np.ndarray, part: str, n_bins: int, device: torch.device
+) -> Tensor | np.memmap:
+    """Frames ready for training: a tensor on the device, or the store itself where it is too large.
+
+    Frames are streamed when they are a memory-mapped store, whole, that is larger than
+    `config.memory_budget`; a slice of one is read into memory.
+    See :doc:`12_bring_your_own_speech`.
+
+    Args:
+        frames: power spectra, (n_frames, n_bins).
+        part: what an error calls them.
+
+    Raises:
+        ValueError: if there are no frames, or they have other bins or are no power spectra.
+    """
+    if frames.ndim != 2 or len(frames) == 0 or frames.shape[1] != n_bins:
+        raise ValueError(
+            f"{part} frames have shape {tuple(frames.shape)}, the model needs (n_frames, {n_bins})"
+        )
+    if _is_whole_store(frames) and frames.nbytes > memory_budget():
+        held = frames
+    else:
+        with warnings.catch_warnings():
+            # nothing is written to them, so frames that cannot be written to will do
+            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+            held = torch.as_tensor(frames, dtype=torch.float32).to(device)
+    for chunk in chunks(held, device):
+        if not (torch.isfinite(chunk).all() and chunk.min() >= 0):
+            raise ValueError(
+                f"{part} frames hold negative, NaN or infinite values: not power spectra"
+            )
+    return held
+
+
+def _is_whole_store(frames: np.ndarray) -> bool:
+    """Whether rows can be read from the file: a slice of a store does not know where it begins."""
+    whole = isinstance(frames, np.memmap) and isinstance(frames.base, mmap.mmap)
+    return whole and frames.flags.c_contiguous
+
+
+def chunks(frames: Tensor | np.memmap, device: torch.device) -> Iterator[Tensor]:
+    """All frames in order, `CHUNK` at a time.
+
+    See :doc:`12_bring_your_own_speech`.
+    """
+    if isinstance(frames, Tensor):
+        yield from frames.split(CHUNK)
+    else:
+        for start in range(0, len(frames), CHUNK):
+            yield torch.from_numpy(_read(frames, start, CHUNK)).to(device)
+
+
+def ordered(
+    frames: Tensor | np.memmap, batch_size: int, generator: Generator, shuffle: bool = True
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """What one epoch goes through: frames in memory, and the order in which to take them.
+
+    Resident frames come as they are, once, in a random order of all. A store that is streamed
+    comes in parts of half the memory budget, each a random choice of blocks of ``batch_size``
+    neighbouring frames, read while training is busy with the part before; within a part the
+    order is random again. Without ``shuffle`` everything comes as it lies in the store.
+    See :doc:`12_bring_your_own_speech`.
+
+    Returns:
+        pairs of frames (n, n_bins) and a permutation (n,) of their rows.
+    """
+    device = generator.device
+
+    def order(n: int) -> Tensor:
+        if shuffle:
+            return torch.randperm(n, generator=generator, device=device)
+        return torch.arange(n, device=device)
+
+    if isinstance(frames, Tensor):
+        yield frames, order(len(frames))
+        return
+    starts = batch_size * order(-(-len(frames) // batch_size))
+    n_blocks = max(1, memory_budget() // (2 * batch_size * frames.shape[1] * frames.itemsize))
+    parts = starts.cpu().split(n_blocks)
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(_gather, frames, parts[0], batch_size)
+        for following in (*parts[1:], None):
+            part = coming.result().to(device)
+            if following is not None:
+                coming = reader.submit(_gather, frames, following, batch_size)
+            yield part, order(len(part))
+
+
+def _gather(frames: np.memmap, starts: Tensor, length: int) -> Tensor:
+    """Blocks of ``length`` rows that begin at ``starts``, one after the other."""
+    rows, filled = np.empty((len(starts) * length, frames.shape[1]), frames.dtype), 0
+    for start in starts.tolist():
+        block = _read(frames, start, length)
+        rows[filled : filled + len(block)] = block
+        filled += len(block)
+    return torch.from_numpy(rows[:filled])
+
+
+def _read(frames: np.memmap, start: int, length: int) -> np.ndarray:
+    """Some rows of a store, read from its file: mapped pages would count as memory in use."""
+    n_bins = frames.shape[1]
+    length = min(length, len(frames) - start)
+    offset = frames.offset + start * n_bins * frames.itemsize
+    rows = np.fromfile(frames.filename, frames.dtype, length * n_bins, offset=offset)
+    return rows.reshape(length, n_bins)

@@ -1,0 +1,106 @@
+"""Checkpoints: one safetensors file with all that `fit` needs to go on as if never stopped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+from torch import Generator, Tensor
+
+from ..config import TrainingConfig, memory_budget, to_dict
+from ..model.files import load_state, on_cpu
+from ..model.models import VAE
+from ..store import write
+
+
+class TrainingState(NamedTuple):
+    """What a checkpoint holds beside the model and the generator.
+
+    See :doc:`12_bring_your_own_speech`.
+    """
+
+    best: dict[str, Tensor]  # weights of the best epoch
+    moments: dict[int, dict[str, Tensor]]  # Adam's, by the parameter's number in the model
+    history: dict[str, list[float]]  # losses so far
+
+
+def save_checkpoint(
+    path: Path, model: VAE, generator: Generator, run: dict[str, Any], state: TrainingState
+) -> None:
+    """Replace the checkpoint at ``path`` in one step.
+
+    Args:
+        run: what identifies the run (see `describe_run`); loading insists on the same.
+    """
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    tensors |= {f"best.{name}": value for name, value in state.best.items()}
+    for index, moments in state.moments.items():
+        tensors |= {f"optimiser.{index}.{name}": value for name, value in moments.items()}
+    tensors["generator"] = generator.get_state()
+    metadata = {"run": json.dumps(run), "history": json.dumps(state.history)}
+    write(path, save(on_cpu(tensors), metadata=metadata))
+
+
+def load_checkpoint(
+    path: Path, model: VAE, generator: Generator, run: dict[str, Any]
+) -> TrainingState:
+    """Bring model and generator to where the checkpoint left them.
+
+    A checkpoint from a GPU can be taken up on a CPU, and the other way round: the run goes on with
+    other noise, from a generator that stays as it is.
+
+    Returns:
+        what the loop needs beside them.
+
+    Raises:
+        ValueError: if the file is damaged, or of another run, naming what differs.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+        tensors = load_file(path)
+        written, history = json.loads(metadata["run"]), json.loads(metadata["history"])
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} is no checkpoint, or a damaged one: {error}") from error
+    for key, value in run.items():
+        if written.get(key) != value:
+            raise ValueError(
+                f"{path} is of another run ({key} was {written.get(key)}, is now {value}): "
+                "name another checkpoint, or remove it to start again"
+            )
+    load_state(model, _under("model", tensors))
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, value in _under("optimiser", tensors).items():
+        index, moment = name.split(".", 1)
+        moments.setdefault(int(index), {})[moment] = value
+    if len(tensors["generator"]) == len(generator.get_state()):  # else it is of another device
+        generator.set_state(tensors["generator"])
+    return TrainingState(_under("best", tensors), moments, history)
+
+
+def describe_run(
+    model: VAE, config: TrainingConfig, train: Tensor | np.memmap, validation: Tensor | np.memmap
+) -> dict[str, Any]:
+    """What makes two runs the same: configuration, and how many frames of each part.
+
+    Where frames are streamed, their order hangs on the memory budget too.
+    """
+    run = {
+        "model": to_dict(model.config),
+        "training": to_dict(config),
+        "train frames": len(train),
+        "validation frames": len(validation),
+    }
+    return run if isinstance(train, Tensor) else run | {"memory budget": memory_budget()}
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(f"{prefix}."): value
+        for name, value in tensors.items()
+        if name.startswith(f"{prefix}.")
+    }

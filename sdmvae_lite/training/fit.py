@@ -1,0 +1,228 @@
+"""Algorithm 1: training one model, stopped early, resumable to the bit.
+
+`fit` is the loop that :doc:`05_train_a_vae` builds up and :doc:`10_train_sdm_vae` holds against the
+paper line by line; saving and loading trained models stand in ``storage.py``.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+from tqdm import tqdm
+
+from ..config import TrainingConfig, to_dict
+from ..model.models import VAE, loss
+from .batches import chunks, hold_frames, ordered
+from .checkpoints import TrainingState, describe_run, load_checkpoint, save_checkpoint
+
+VALIDATION_SEED = 20_220_918  # the noise is the same in every epoch and every run
+
+
+@dataclass
+class History:
+    """Losses per frame after each epoch, and which epoch was best.
+
+    Losses are sums over bins and coefficients, averaged over frames, without constants:
+    ``loss`` = ``reconstruction`` + ``kl`` is the negative ELBO. See :doc:`05_train_a_vae`.
+    """
+
+    train_reconstruction: list[float] = field(default_factory=list)
+    train_kl: list[float] = field(default_factory=list)
+    validation_reconstruction: list[float] = field(default_factory=list)
+    validation_kl: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list, compare=False)  # of each epoch, by the clock
+
+    @property
+    def epochs(self) -> int:
+        return len(self.validation_kl)
+
+    @property
+    def train_loss(self) -> list[float]:
+        return [r + k for r, k in zip(self.train_reconstruction, self.train_kl, strict=True)]
+
+    @property
+    def validation_loss(self) -> list[float]:
+        return [
+            r + k for r, k in zip(self.validation_reconstruction, self.validation_kl, strict=True)
+        ]
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch of the lowest validation loss, counted from 1; 0 before the first."""
+        return 1 + int(np.argmin(self.validation_loss)) if self.epochs else 0
+
+    def append(
+        self, train: tuple[float, float], validation: tuple[float, float], seconds: float
+    ) -> None:
+        """Add an epoch's losses, each a pair of reconstruction and KL, and what it took.
+
+        Raises:
+            FloatingPointError: if one is not finite, naming the epoch.
+        """
+        self.train_reconstruction.append(train[0])
+        self.train_kl.append(train[1])
+        self.validation_reconstruction.append(validation[0])
+        self.validation_kl.append(validation[1])
+        self.seconds.append(seconds)
+        if not math.isfinite(self.train_loss[-1] + self.validation_loss[-1]):
+            raise FloatingPointError(
+                f"the loss is no longer finite in epoch {self.epochs}: "
+                "lower the learning rate, or look for silent frames in the speech"
+            )
+
+
+def fit(
+    model: VAE,
+    train: np.ndarray,
+    validation: np.ndarray,
+    config: TrainingConfig = TrainingConfig(),
+    device: str = "auto",
+    checkpoint: Path | None = None,
+    progress: bool = True,
+) -> History:
+    """Train ``model`` in place by Algorithm 1 and leave it with its best weights, on the CPU.
+
+    Frames are shuffled anew in every epoch, unless ``config.shuffle`` says no. Training stops
+    when the validation loss, always under the same noise, has not improved for
+    ``config.patience`` epochs.
+    See :doc:`10_train_sdm_vae`.
+
+    Args:
+        model: initialised, for instance by ``build_model(config, seed)``.
+        train: power spectra, (n_frames, n_bins).
+        validation: likewise, of other speakers.
+        device: ``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:1``.
+        checkpoint: a file that is written after every epoch; where it exists, training goes on
+            from it, and on a CPU ends exactly as if it had never stopped.
+        progress: show a bar with the losses and the time left.
+
+    Raises:
+        ValueError: if there are no frames, or they do not fit the model or are no power spectra;
+            if the checkpoint is of another model or configuration; for an unknown device.
+        RuntimeError: if CUDA is asked for and absent.
+        FloatingPointError: if the loss stops being finite, naming the epoch.
+    """
+    target = find_device(device)
+    train = hold_frames(train, "train", model.config.n_bins, target)
+    validation = hold_frames(validation, "validation", model.config.n_bins, target)
+    model.to(target)
+    optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+    generator = Generator(target).manual_seed(config.seed)
+    history, best = History(), copy.deepcopy(model.state_dict())
+    run = describe_run(model, config, train, validation)
+    if checkpoint is not None and checkpoint.exists():
+        state = load_checkpoint(checkpoint, model, generator, run)
+        best, history = state.best, History(**state.history)
+        groups = optimiser.state_dict()["param_groups"]
+        optimiser.load_state_dict({"state": state.moments, "param_groups": groups})
+    with tqdm(total=config.max_epochs, initial=history.epochs, disable=not progress) as bar:
+        while not finished(history, config):
+            began = time.monotonic()
+            model.begin_epoch(history.epochs)
+            losses = _train_epoch(model, train, optimiser, generator, config)
+            validated = validation_losses(model, validation)
+            history.append(losses, validated, time.monotonic() - began)
+            if history.best_epoch == history.epochs:
+                best = copy.deepcopy(model.state_dict())
+            if checkpoint is not None:
+                moments = optimiser.state_dict()["state"]
+                state = TrainingState(best, moments, to_dict(history))
+                save_checkpoint(checkpoint, model, generator, run, state)
+            bar.update()
+            bar.set_postfix(
+                validation=f"{history.validation_loss[-1]:.1f}", best=history.best_epoch
+            )
+    model.load_state_dict(best)
+    model.to("cpu").eval()
+    return history
+
+
+def _train_epoch(
+    model: VAE,
+    frames: Tensor | np.memmap,
+    optimiser: torch.optim.Optimizer,
+    generator: Generator,
+    config: TrainingConfig,
+) -> tuple[float, float]:
+    """One pass over the frames; the mean reconstruction and KL of its batches."""
+    model.train()
+    totals = torch.zeros(2, dtype=torch.float64, device=generator.device)
+    for batch in _batches(frames, generator, config):
+        # gamma's update and the reparametrisation happen inside the model
+        reconstruction, kl = loss(model, batch, model(batch, generator=generator))
+        optimiser.zero_grad()
+        (reconstruction + kl).backward()
+        optimiser.step()
+        totals += len(batch) * torch.stack((reconstruction, kl)).detach()
+    reconstruction, kl = (totals / len(frames)).tolist()
+    return reconstruction, kl
+
+
+def _batches(
+    frames: Tensor | np.memmap, generator: Generator, config: TrainingConfig
+) -> Iterator[Tensor]:
+    for held, order in ordered(frames, config.batch_size, generator, config.shuffle):
+        for rows in order.split(config.batch_size):
+            yield held.index_select(0, rows)
+
+
+@torch.no_grad()
+def validation_losses(model: VAE, frames: Tensor | np.memmap) -> tuple[float, float]:
+    """Mean reconstruction and KL of a sampled code, under noise that is always the same.
+
+    See :doc:`05_train_a_vae`.
+    """
+    model.eval()
+    device = next(model.parameters()).device
+    generator = Generator(device).manual_seed(VALIDATION_SEED)
+    totals = torch.zeros(2, dtype=torch.float64, device=device)
+    for batch in chunks(frames, device):
+        losses = loss(model, batch, model(batch, generator=generator))
+        totals += len(batch) * torch.stack([torch.as_tensor(value) for value in losses])
+    reconstruction, kl = (totals / len(frames)).tolist()
+    return reconstruction, kl
+
+
+def finished(history: History, config: TrainingConfig) -> bool:
+    """Whether training is over: no epochs left, or no better validation loss for too long.
+
+    See :doc:`10_train_sdm_vae`.
+    """
+    waited = history.epochs - history.best_epoch
+    return history.epochs >= config.max_epochs or waited >= config.patience
+
+
+def find_device(name: str = "auto") -> torch.device:
+    """The torch device called ``name``; ``auto`` is CUDA where there is one, else the CPU.
+
+    See :doc:`05_train_a_vae`.
+
+    Raises:
+        ValueError: for a name torch does not know, or a kind of device that nobody has tried.
+        RuntimeError: if CUDA is asked for and absent.
+
+    >>> find_device("cpu")
+    device(type='cpu')
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise ValueError(f"unknown device {name!r}: use auto, cpu, cuda or cuda:1")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise RuntimeError(
+            f"device {name!r} was asked for, and this machine has {torch.cuda.device_count()} "
+            "CUDA devices: use device='auto' or 'cpu'"
+        )
+    return device
