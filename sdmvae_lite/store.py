@@ -30,8 +30,16 @@ _LEFT_OVER = 3600  # seconds since a part was last written to: whoever wrote it 
 
 
 def cache_folder() -> Path:
-    """Return where downloads and results are kept: ``SDMVAE_CACHE``, else the system's cache."""
-    return Path(os.environ.get("SDMVAE_CACHE") or pooch.os_cache("sdmvae_lite")).expanduser()
+    """Return where downloads and results are kept: ``SDMVAE_CACHE``, else the system's cache.
+
+    Raises:
+        OSError: if there is no home folder to keep them in.
+    """
+    folder = Path(os.environ.get("SDMVAE_CACHE") or pooch.os_cache("sdmvae_lite"))
+    try:
+        return folder.expanduser()
+    except RuntimeError:
+        raise OSError("no home folder is known: name a folder in SDMVAE_CACHE") from None
 
 
 def digest(content: bytes) -> str:
@@ -114,15 +122,16 @@ def write(path: Path, content: bytes | Iterable[bytes]) -> None:
         OSError: naming the path, and what to do about it.
     """
     part = path.with_name(f"{path.name}.{uuid4().hex}.part")
+    with _naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left_over(path)
+        file = part.open("wb")
     try:
-        with _naming(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _remove_left_over(path)
-            file = part.open("wb")
         with file:
             for block in [content] if isinstance(content, bytes) else content:
-                with _naming(path):
+                with _naming(path):  # and no error of what makes the blocks
                     file.write(block)
+                    file.flush()
         with _naming(path):
             os.replace(part, path)
     finally:
