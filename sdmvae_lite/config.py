@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_type_hints
 
@@ -115,13 +115,7 @@ class ModelConfig:
         >>> ModelConfig(model="vsc", m=64, alpha=0.05).label
         'VSC, α = 0.05, m = 64'
         """
-        if self.model == "vae":
-            return f"VAE, m = {self.m}"
-        if self.model == "vsc":
-            inputs = f", {self.pseudo_inputs} pseudo-inputs" if self.pseudo_inputs else ""
-            return f"VSC, α = {self.alpha:g}{inputs}, m = {self.m}"
-        atoms = "I" if self.dictionary == "identity" else f"DCT (k = {self.code_size})"
-        return f"SDM-VAE, D = {atoms}, m = {self.m}"
+        return ", ".join(said for _, said in self._parts())
 
     @property
     def name(self) -> str:
@@ -130,13 +124,27 @@ class ModelConfig:
         >>> ModelConfig(model="vsc", m=64, alpha=0.05).name
         'vsc-0.05-64'
         """
-        if self.model == "vae":
-            return f"vae-{self.m}"
+        return "-".join(short for short, _ in self._parts())
+
+    def _parts(self) -> Iterator[tuple[str, str]]:
+        """What tells this row from others, each as a file and as a page says it."""
+        yield {"vae": "vae", "vsc": "vsc", "sdm-vae": "sdm"}[self.model], self.model.upper()
         if self.model == "vsc":
-            inputs = f"-u{self.pseudo_inputs}" if self.pseudo_inputs else ""
-            return f"vsc-{self.alpha:g}{inputs}-{self.m}"
-        atoms = "identity" if self.dictionary == "identity" else f"dct{self.code_size}"
-        return f"sdm-{atoms}-{self.m}" + ("" if self.constant_atom else "-no-constant")
+            yield f"{self.alpha:g}", f"α = {self.alpha:g}"
+            if self.pseudo_inputs:
+                yield f"u{self.pseudo_inputs}", f"{self.pseudo_inputs} pseudo-inputs"
+        if self.model == "sdm-vae":
+            dct = f"dct{self.code_size}", f"D = DCT (k = {self.code_size})"
+            yield ("identity", "D = I") if self.dictionary == "identity" else dct
+        yield f"{self.m}", f"m = {self.m}"
+        if self.model == "sdm-vae" and not self.constant_atom:
+            yield "no-constant", "no constant atom"
+        if self.hidden != 128:
+            yield f"h{self.hidden}", f"{self.hidden} hidden units"
+        window = 2 * (self.n_bins - 1)
+        hop = self.hop_length or window // 4
+        if (window, hop) != (1024, 256):
+            yield f"stft{window}-{hop}", f"STFT of {window} samples every {hop}"
 
 
 @dataclass(frozen=True)

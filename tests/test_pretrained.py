@@ -43,9 +43,9 @@ def test_codes_have_the_statistics_of_the_record():
 
 def test_half_precision_rounds_and_the_dictionary_is_exact(tmp_path, monkeypatch):
     model = build_model(ModelConfig("sdm-vae", m=4, dictionary="dct", k=6, hidden=8), seed=1)
-    assert save_pretrained(model, tmp_path).name == "sdm-dct6-4.safetensors"
+    assert save_pretrained(model, tmp_path).name == "sdm-dct6-4-h8.safetensors"
     monkeypatch.setattr(pretrained, "WEIGHTS", tmp_path)
-    loaded = load_pretrained("sdm-dct6-4").state_dict()
+    loaded = load_pretrained("sdm-dct6-4-h8").state_dict()
     for name, value in model.state_dict().items():
         within = 0 if name == "dictionary" else 2**-11
         torch.testing.assert_close(loaded[name], value, rtol=within, atol=within * 2**-14)
@@ -59,6 +59,6 @@ def test_other_names_are_refused():
 def test_a_dictionary_of_ones_own_is_not_lost(tmp_path):
     config = ModelConfig("sdm-vae", m=4, hidden=8)
     model = SDMVAE(config, dct_dictionary(4, 4))
-    with pytest.raises(ValueError, match="sdm-identity-4 has a dictionary of its own"):
+    with pytest.raises(ValueError, match="sdm-identity-4-h8 has a dictionary of its own"):
         save_pretrained(model, tmp_path)
     assert not list(tmp_path.iterdir())
