@@ -192,6 +192,22 @@ def test_silence_is_finite_whatever_the_decoder_says():
     assert torch.isfinite(torch.autograd.grad(value.sum(), log_variance)[0]).all()
 
 
+@pytest.mark.parametrize("log_variance", [-1000.0, -90.0, -80.0, -79.0, -2.0])
+def test_the_gradient_of_the_likelihood_is_its_slope_and_leads_out_of_the_deep(log_variance):
+    """Also below the floor of float32, where descent must not sink further."""
+    power, log_variance = float64(0.5, log_variance)
+
+    def slope(at, step=1e-5):
+        above, below = (complex_gaussian_nll(power, at + sign * step) for sign in (1, -1))
+        return (above - below) / (2 * step)
+
+    log_variance.requires_grad_()
+    (gradient,) = torch.autograd.grad(complex_gaussian_nll(power, log_variance), log_variance)
+    torch.testing.assert_close(gradient, slope(log_variance.detach()), rtol=1e-4, atol=1e-9)
+    assert gradient < 0  # the variance is below the power everywhere here: it should rise
+    assert (complex_gaussian_nll(power.float(), log_variance.float()) < torch.inf).all()
+
+
 def test_spike_and_slab_kl_is_finite_with_gates_shut_and_open():
     mu, logit = (value.clone().requires_grad_() for value in grid(EXTREMES.clamp(-9, 9), EXTREMES))
     value = spike_and_slab_kl(mu, torch.zeros_like(mu), logit, alpha=1e-6)

@@ -18,19 +18,21 @@ LOG_VARIANCE_FLOOR = -80.0  # exp(80) is still a float32; far below any power sp
 
 
 def complex_gaussian_nll(power: Tensor, log_variance: Tensor) -> Tensor:
-    r"""Negative log-likelihood of a circular complex Gaussian, without its constant log π.
+    r"""Return the negative log-likelihood of a circular complex Gaussian, without its log π.
 
     .. math:: -\log p(x) - \log\pi = \frac{|x|^2}{\sigma^2} + \log\sigma^2
 
+    The likelihood of the paper's Section 3.3. Below a log-variance of -80, where float32 would
+    overflow, it goes on along its tangent, so that the gradient still points upwards.
     See :doc:`03_choose_a_loss`.
 
     Args:
         power: :math:`s = |x|^2`, any shape, non-negative.
         log_variance: :math:`\log\sigma^2`, same shape.
-
-    The likelihood of the paper's Section 3.3.
     """
-    return power * torch.exp(-log_variance.clamp(min=LOG_VARIANCE_FLOOR)) + log_variance
+    floored = log_variance.clamp(min=LOG_VARIANCE_FLOOR)
+    ratio = power * torch.exp(-floored)
+    return ratio * (1 + (floored - log_variance)) + log_variance
 
 
 def itakura_saito(power: Tensor, estimate: Tensor) -> Tensor:
