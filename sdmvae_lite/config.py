@@ -18,8 +18,25 @@ SAMPLE_RATE = 16_000  # Hz; every waveform in the package is at this rate
 
 MODELS = ("vae", "vsc", "sdm-vae")
 DICTIONARIES = ("identity", "dct")
+FAMILIES = {"vae": "VAE", "vsc": "VSC", "sdm": "SDM-VAE"}  # by what names of rows begin with
 
 Config = TypeVar("Config")
+
+
+def _check_types(config: Any) -> None:
+    """Check that every field is of its declared type; a bool is no number, an int is a float."""
+    for name, hint in get_type_hints(type(config)).items():
+        value, kinds = getattr(config, name), getattr(hint, "__args__", (hint,))
+        if isinstance(value, bool):
+            fits = bool in kinds
+        else:
+            fits = isinstance(value, (*kinds, int) if float in kinds else kinds)
+        if not fits:
+            wanted = getattr(hint, "__name__", str(hint))
+            raise ValueError(
+                f"{type(config).__name__}: {name!r} must be {wanted}, "
+                f"not {type(value).__name__} {value!r}"
+            )
 
 
 def _require(condition: bool, config: Any, name: str, wanted: str) -> None:
@@ -39,6 +56,7 @@ class STFTConfig:
     hop_length: int = 256  # samples
 
     def __post_init__(self) -> None:
+        _check_types(self)
         _require(self.window_length >= 2, self, "window_length", "at least 2 samples")
         _require(self.window_length % 2 == 0, self, "window_length", "an even number of samples")
         _require(
@@ -81,12 +99,13 @@ class ModelConfig:
     hop_length: int | None = None  # samples between them; None is a quarter of a window
 
     def __post_init__(self) -> None:
+        _check_types(self)
         _require(self.model in MODELS, self, "model", f"one of {', '.join(MODELS)}")
         _require(
             self.dictionary in DICTIONARIES, self, "dictionary", f"one of {', '.join(DICTIONARIES)}"
         )
-        for name in ("m", "hidden", "n_bins"):
-            _require(getattr(self, name) >= 1, self, name, "at least 1")
+        for name, least in (("m", 1), ("hidden", 1), ("n_bins", 2)):
+            _require(getattr(self, name) >= least, self, name, f"at least {least}")
         _require(self.k is None or self.k >= 1, self, "k", "at least 1, or None for k = m")
         _require(
             self.dictionary != "identity" or self.k in (None, self.m),
@@ -96,12 +115,15 @@ class ModelConfig:
         )
         _require(0.0 < self.alpha < 1.0, self, "alpha", "strictly between 0 and 1")
         _require(self.pseudo_inputs >= 0, self, "pseudo_inputs", "0 (fixed prior) or more")
+        self.stft  # noqa: B018 (it says what is wrong with the hop)
 
     @property
     def stft(self) -> STFTConfig:
         """The transform whose power spectra the model sees."""
-        window_length = 2 * (self.n_bins - 1)
-        return STFTConfig(window_length, self.hop_length or window_length // 4)
+        window = 2 * (self.n_bins - 1)
+        return STFTConfig(
+            window, max(1, window // 4) if self.hop_length is None else self.hop_length
+        )
 
     @property
     def code_size(self) -> int:
@@ -128,7 +150,8 @@ class ModelConfig:
 
     def _parts(self) -> Iterator[tuple[str, str]]:
         """What tells this row from others, each as a file and as a page says it."""
-        yield {"vae": "vae", "vsc": "vsc", "sdm-vae": "sdm"}[self.model], self.model.upper()
+        family = self.model.removesuffix("-vae")
+        yield family, FAMILIES[family]
         if self.model == "vsc":
             yield f"{self.alpha:g}", f"α = {self.alpha:g}"
             if self.pseudo_inputs:
@@ -141,9 +164,8 @@ class ModelConfig:
             yield "no-constant", "no constant atom"
         if self.hidden != 128:
             yield f"h{self.hidden}", f"{self.hidden} hidden units"
-        window = 2 * (self.n_bins - 1)
-        hop = self.hop_length or window // 4
-        if (window, hop) != (1024, 256):
+        if self.stft != STFTConfig():
+            window, hop = self.stft.window_length, self.stft.hop_length
             yield f"stft{window}-{hop}", f"STFT of {window} samples every {hop}"
 
 
@@ -159,6 +181,7 @@ class TrainingConfig:
     shuffle: bool = True  # False takes the frames in the order of the files
 
     def __post_init__(self) -> None:
+        _check_types(self)
         _require(
             math.isfinite(self.learning_rate) and self.learning_rate > 0,
             self,
@@ -177,6 +200,9 @@ class Preset:
     name: str
     minutes: float | None  # of speech in the three parts together; None is the whole corpus
     training: TrainingConfig
+
+    def __post_init__(self) -> None:
+        _check_types(self)
 
 
 PRESETS = {
@@ -237,7 +263,7 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 def from_dict(kind: type[Config], values: Mapping[str, Any]) -> Config:
-    """The configuration of type ``kind`` that ``values`` describes; absent keys take defaults.
+    """Return the configuration of type ``kind`` that JSON describes; absent keys take defaults.
 
     Raises:
         ValueError: naming the key, when it is unknown, of another type or out of range.
@@ -248,29 +274,10 @@ def from_dict(kind: type[Config], values: Mapping[str, Any]) -> Config:
     if not isinstance(values, Mapping):
         raise ValueError(f"{kind.__name__}: expected a JSON object, not {type(values).__name__}")
     hints = get_type_hints(kind)
+    fields = dict(values)
     for key, value in values.items():
         if key not in hints:
             raise ValueError(f"{kind.__name__}: unknown key {key!r}; known are {', '.join(hints)}")
-        if not _is_a(value, hints[key]):
-            wanted = getattr(hints[key], "__name__", str(hints[key]))
-            raise ValueError(
-                f"{kind.__name__}: {key!r} must be {wanted}, not {type(value).__name__} {value!r}"
-            )
-    return kind(
-        **{
-            key: from_dict(hints[key], value) if dataclasses.is_dataclass(hints[key]) else value
-            for key, value in values.items()
-        }
-    )
-
-
-def _is_a(value: Any, hint: Any) -> bool:
-    """Whether a JSON value fits a field's type; bool is no number, an int is a float."""
-    kinds = getattr(hint, "__args__", None) or (hint,)
-    if isinstance(value, bool):
-        return bool in kinds
-    if isinstance(value, int) and float in kinds:
-        return True
-    return any(
-        isinstance(value, dict if dataclasses.is_dataclass(kind) else kind) for kind in kinds
-    )
+        if dataclasses.is_dataclass(hints[key]) and isinstance(value, Mapping):
+            fields[key] = from_dict(hints[key], value)
+    return kind(**fields)

@@ -11,10 +11,13 @@ from sdmvae_lite.config import (
     STFTConfig,
     TrainingConfig,
     from_dict,
-    from_json,
     get_preset,
-    to_json,
+    to_dict,
 )
+
+
+def through_json(config):
+    return from_dict(type(config), json.loads(json.dumps(to_dict(config))))
 
 
 def test_the_defaults_are_the_papers_protocol():
@@ -27,7 +30,7 @@ def test_the_defaults_are_the_papers_protocol():
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
 def test_presets_survive_json(preset):
-    assert from_json(Preset, to_json(preset)) == preset
+    assert through_json(preset) == preset
 
 
 @given(
@@ -38,7 +41,7 @@ def test_presets_survive_json(preset):
 )
 def test_model_configurations_survive_json(m, k, alpha, constant_atom):
     config = ModelConfig("sdm-vae", m, "dct", k, constant_atom, alpha)
-    assert from_json(ModelConfig, to_json(config)) == config
+    assert through_json(config) == config
 
 
 @pytest.mark.parametrize(
@@ -51,7 +54,11 @@ def test_model_configurations_survive_json(m, k, alpha, constant_atom):
         (TrainingConfig, {"learning_rate": None}, "'learning_rate' must be float"),
         (ModelConfig, {"constant_atom": 1}, "'constant_atom' must be bool, not int 1"),
         (ModelConfig, {"k": 1.5}, "'k' must be int | None, not float 1.5"),
-        (Preset, {"training": 3}, "'training' must be TrainingConfig, not int 3"),
+        (
+            Preset,
+            {"name": "x", "minutes": 1, "training": 3},
+            "'training' must be TrainingConfig, not int 3",
+        ),
         (Preset, {"training": {"epochs": 3}}, "TrainingConfig: unknown key 'epochs'"),
     ],
 )
@@ -61,15 +68,53 @@ def test_unknown_and_ill_typed_keys_are_named(kind, values, named):
     assert named in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("kind", "values", "named"),
+    [
+        (ModelConfig, {"m": "32"}, "'m' must be int, not str '32'"),
+        (ModelConfig, {"m": 32.0}, "'m' must be int, not float 32.0"),
+        (ModelConfig, {"hop_length": 12.5}, "'hop_length' must be int | None, not float 12.5"),
+        (ModelConfig, {"model": None}, "'model' must be str, not NoneType None"),
+        (TrainingConfig, {"batch_size": 0.5}, "'batch_size' must be int, not float 0.5"),
+        (TrainingConfig, {"seed": 1.5}, "'seed' must be int, not float 1.5"),
+        (TrainingConfig, {"shuffle": 1}, "'shuffle' must be bool, not int 1"),
+        (STFTConfig, {"window_length": "1024"}, "'window_length' must be int, not str"),
+    ],
+)
+def test_values_of_another_type_are_refused_at_once(kind, values, named):
+    with pytest.raises(ValueError, match=r".*") as error:
+        kind(**values)
+    assert named in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"n_bins": 1}, "n_bins must be at least 2, not 1"),
+        ({"hop_length": 0}, "hop_length must be between 1 and half a window"),
+        ({"hop_length": 513}, "hop_length must be between 1 and half a window"),
+        ({"n_bins": 33, "hop_length": 64}, "hop_length must be between 1 and half a window"),
+    ],
+)
+def test_a_model_of_no_possible_stft_is_refused(values, named):
+    with pytest.raises(ValueError, match=named):
+        ModelConfig(**values)
+
+
+@pytest.mark.parametrize("n_bins", [2, 3, 33, 513])
+def test_a_models_stft_has_its_bins(n_bins):
+    assert ModelConfig(n_bins=n_bins).stft.n_bins == n_bins
+    assert ModelConfig().stft == STFTConfig()
+    assert ModelConfig(hop_length=128).stft == STFTConfig(1024, 128)
+
+
 def test_an_integer_is_a_fine_learning_rate():
     assert from_dict(TrainingConfig, {"learning_rate": 1}).learning_rate == 1
 
 
 def test_json_must_hold_an_object():
     with pytest.raises(ValueError, match="STFTConfig: expected a JSON object, not list"):
-        from_json(STFTConfig, "[]")
-    with pytest.raises(json.JSONDecodeError):
-        from_json(STFTConfig, "{")
+        from_dict(STFTConfig, [])
 
 
 @pytest.mark.parametrize(
