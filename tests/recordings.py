@@ -1,5 +1,11 @@
 """Small audio files and trees of them, for the tests of the corpora."""
 
+import os
+import tempfile
+import zlib
+from contextlib import contextmanager
+from pathlib import Path
+
 import numpy as np
 import soundfile
 
@@ -16,7 +22,7 @@ def recording(seconds=0.5, rate=16_000, channels=1, seed=0):
 def write(path, samples=None, rate=16_000, **options):
     """Write samples, or a recording that depends on the path, and return the path."""
     if samples is None:
-        samples = recording(rate=rate, seed=sum(str(path).encode()))
+        samples = recording(rate=rate, seed=zlib.crc32(bytes(path)))
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, samples, rate, **options)
     return path
@@ -28,3 +34,25 @@ def write_speakers(folder, names, n_utterances=2, suffix=".wav"):
         for number in range(n_utterances):
             write(folder / name / f"u{number}{suffix}")
     return folder
+
+
+@contextmanager
+def public_folder():
+    """A folder in which `mode` holds for everybody, as none below pytest's own does for root."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+
+
+@contextmanager
+def mode(path, bits):
+    """A path with other permissions, by which root, acting as nobody, is bound as well."""
+    before, user = path.stat().st_mode, os.geteuid()
+    os.chmod(path, bits)
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+        os.chmod(path, before)

@@ -1,15 +1,16 @@
-import json
 import multiprocessing
 import os
 import resource
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from joblib import parallel_config
 from joblib.parallel import ThreadingBackend
-from recordings import write_speakers
+from recordings import mode, public_folder, write_speakers
 
+from sdmvae_lite import store
 from sdmvae_lite.config import STFTConfig
 from sdmvae_lite.speech.corpora import Corpus, Utterance, load_corpus
 from sdmvae_lite.speech.frames import load_frames
@@ -41,9 +42,9 @@ def test_several_workers_write_what_one_writes(backend, corpus, tmp_path):
     load(corpus, tmp_path / "one", n_jobs=1)
     with parallel_config(backend=backend):
         load(corpus, tmp_path / "two", n_jobs=2)
-    for name in ("frames.f32", "index.json"):
-        (one,), (two,) = files(tmp_path / "one", name), files(tmp_path / "two", name)
-        assert one.read_bytes() == two.read_bytes()
+    (one,), (two,) = files(tmp_path / "one", "*.f32"), files(tmp_path / "two", "*.f32")
+    assert one.name == two.name
+    assert one.read_bytes() == two.read_bytes()
 
 
 class OwnBackend(ThreadingBackend):
@@ -113,7 +114,7 @@ def test_five_minutes_at_most_wait_to_be_written(n_jobs, tmp_path):
 
 def test_frames_are_computed_once_and_mapped_from_then_on(corpus, tmp_path):
     load(corpus, tmp_path)
-    (data,) = files(tmp_path, "frames.f32")
+    (data,) = files(tmp_path, "*.f32")
     written = data.stat().st_mtime_ns
     again = load(corpus, tmp_path)
     assert data.stat().st_mtime_ns == written
@@ -130,45 +131,93 @@ def test_writing_to_the_frames_leaves_the_file_alone(corpus, tmp_path):
 def test_other_settings_parts_and_corpora_are_other_stores(corpus, tmp_path):
     load(corpus, tmp_path)
     load_frames(corpus, "test", folder=tmp_path, progress=False)
-    narrow = load(corpus, tmp_path, config=STFTConfig(512, 128))
+    narrow = load(corpus, tmp_path, stft=STFTConfig(512, 128))
     assert narrow.shape[1] == 257
     load(load_corpus("synthetic", minutes=0.7), tmp_path)
-    assert len(files(tmp_path, "frames.f32")) == 4
+    assert len(files(tmp_path, "*.f32")) == 4
 
 
-def cut_short(store):
-    data = store / "frames.f32"
-    data.write_bytes(data.read_bytes()[:-4])
+def lose(path):
+    path.unlink()
 
 
-def flip_a_bit(store):
-    data = bytearray((store / "frames.f32").read_bytes())
-    data[len(data) // 2] ^= 1
-    (store / "frames.f32").write_bytes(data)
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[:-4])
 
 
-def lose_the_index(store):
-    (store / "index.json").unlink()
+def lose_a_row(path):
+    path.write_bytes(path.read_bytes()[4 * 513 :])
 
 
-def spoil_the_index(store):
-    (store / "index.json").write_text("{")
+def flip_a_bit(path, place=0.5):
+    data = bytearray(path.read_bytes())
+    data[int(place * (len(data) - 1))] ^= 1
+    path.write_bytes(data)
 
 
-def take_another_index(store):
-    index = json.loads((store / "index.json").read_text())
-    (store / "index.json").write_text(json.dumps(index | {"n_frames": index["n_frames"] - 1}))
+def spoil_the_checksum(path):
+    flip_a_bit(path, place=1)
+
+
+def leave_nothing(path):
+    path.write_bytes(b"")
+
+
+def leave_no_frames(path):
+    path.write_bytes(bytes(4))  # the checksum of no bytes
 
 
 @pytest.mark.parametrize(
-    "damage", [cut_short, flip_a_bit, lose_the_index, spoil_the_index, take_another_index]
+    "damage",
+    [lose, cut_short, lose_a_row, flip_a_bit, spoil_the_checksum, leave_nothing, leave_no_frames],
 )
-def test_a_damaged_store_is_rebuilt(damage, corpus, tmp_path):
+def test_a_damaged_or_empty_file_is_made_again(damage, corpus, tmp_path):
     expected = load(corpus, tmp_path).copy()
-    (data,) = files(tmp_path, "frames.f32")
-    damage(data.parent)
+    (path,) = files(tmp_path, "*.f32")
+    damage(path)
     np.testing.assert_array_equal(load(corpus, tmp_path), expected)
     np.testing.assert_array_equal(load(corpus, tmp_path), expected)
+
+
+@pytest.fixture
+def code(tmp_path, monkeypatch):
+    """A copy of the package's code, of which keys are made; a function that edits it."""
+    folder = tmp_path / "code"
+    shutil.copytree(Path(store.__file__).parent / "speech", folder / "speech")
+    monkeypatch.setattr(store, "_PACKAGE", folder)
+
+    def edit(module, before, after):
+        path = folder / f"{module.replace('.', '/')}.py"
+        text = path.read_text(encoding="utf-8")
+        assert before in text
+        path.write_text(text.replace(before, after), encoding="utf-8")
+        store.method.cache_clear()
+
+    store.method.cache_clear()
+    yield edit
+    store.method.cache_clear()
+
+
+def test_other_words_void_nothing_and_another_method_does(code, corpus, tmp_path):
+    def names():
+        load(corpus, tmp_path / "frames")
+        return {path.name for path in files(tmp_path / "frames", "*.f32")}
+
+    first = names()
+    code("speech.spectra", '"""Return', '"""Give back')
+    code("speech.corpora.audio", "# samples", "# of them")
+    assert names() == first
+    code("speech.spectra", "** 2", "** 3")
+    assert len(names()) == 2
+    code("speech.corpora.audio", "-1.0, 1.0", "-2.0, 2.0")
+    assert len(names()) == 3
+
+
+def test_another_version_of_what_decides_samples_makes_other_frames(corpus, tmp_path, monkeypatch):
+    load(corpus, tmp_path)
+    monkeypatch.setattr("sdmvae_lite.speech.frames.version", lambda package: f"{package} 99")
+    load(corpus, tmp_path)
+    assert len(files(tmp_path, "*.f32")) == 2
 
 
 def _load_and_report(folder, barrier, queue):
@@ -192,7 +241,7 @@ def test_two_processes_may_build_the_same_store_at_once(corpus, tmp_path):
         assert process.exitcode == 0
     assert results[0][:2] == results[1][:2]
     np.testing.assert_array_equal(results[0][0], load(corpus, tmp_path).shape)
-    assert len(files(tmp_path, "frames.f32")) == 1
+    assert len(files(tmp_path, "*.f32")) == 1
     assert files(tmp_path, "*.part") == []
 
 
@@ -201,11 +250,13 @@ def test_a_full_disk_says_so_and_leaves_nothing_half_written(corpus, tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
     try:
-        with pytest.raises(OSError, match=rf"stored in {tmp_path}.*SDMVAE_CACHE to a larger disk"):
+        with pytest.raises(
+            OSError, match=rf"{tmp_path}/frames-.*cannot be written .* a larger disk .*SDMVAE_CACHE"
+        ):
             load(corpus, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert files(tmp_path, "*.f32*") + files(tmp_path, "*.json*") == []
+    assert [path for path in files(tmp_path, "*.f32*") if path.suffix != ".lock"] == []
     assert len(load(corpus, tmp_path)) > 0
 
 
@@ -218,7 +269,23 @@ def test_a_folder_that_cannot_be_one_is_named(corpus, tmp_path):
 def test_the_cache_is_where_the_environment_says(corpus, tmp_path, monkeypatch):
     monkeypatch.setenv("SDMVAE_CACHE", str(tmp_path / "elsewhere"))
     load_frames(corpus, "validation", progress=False)
-    assert len(files(tmp_path / "elsewhere" / "frames", "frames.f32")) == 1
+    assert len(files(tmp_path / "elsewhere" / "frames", "*.f32")) == 1
+
+
+def test_a_cache_that_has_the_frames_need_not_be_writable(corpus):
+    with public_folder() as folder:
+        expected = load(corpus, folder).copy()
+        with mode(folder, 0o555):
+            np.testing.assert_array_equal(load(corpus, folder), expected)
+            with pytest.raises(OSError, match=rf"{folder}/frames-.* cannot be written"):
+                load_frames(corpus, "test", folder=folder, progress=False)
+
+
+def test_a_folder_may_be_a_string_and_begin_at_home(corpus, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    load(corpus, "~/mine")
+    load(corpus, str(tmp_path / "mine"))
+    assert len(files(tmp_path / "mine", "*.f32")) == 1
 
 
 def test_an_unknown_part_is_named(corpus, tmp_path):

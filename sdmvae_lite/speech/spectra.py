@@ -19,7 +19,7 @@ _LEVEL_LENGTH, _LEVEL_HOP = 2048, 512  # samples; the level is measured 31 times
 
 
 def sine_window(length: int) -> np.ndarray:
-    """sin(π (n + ½) / length), float64 (paper, Section 4.1.1).
+    """Return sin(π (n + ½) / length), float64 (length,) (paper, Section 4.1.1).
 
     Its square, half-shifted, adds up to one, which is what lets analysis and synthesis share it.
     See :doc:`02_speech_to_spectra`.
@@ -31,43 +31,50 @@ def sine_window(length: int) -> np.ndarray:
     return np.sin(np.pi * (np.arange(length) + 0.5) / length)
 
 
-def stft(waveform: np.ndarray, config: STFTConfig = STFTConfig()) -> np.ndarray:
-    """Short-time Fourier transform, complex, shape (n_frames, n_bins).
+def stft(waveform: np.ndarray, stft: STFTConfig = STFTConfig()) -> np.ndarray:
+    """Return the short-time Fourier transform of a waveform (n_samples,).
 
-    Frame i is centred on sample i · hop; the ends are padded with zeros, so there are
-    1 + len // hop frames. See :doc:`02_speech_to_spectra`.
+    Frame i is centred on sample i · hop; the ends are padded with zeros.
+    See :doc:`02_speech_to_spectra`.
+
+    Returns:
+        complex (1 + n_samples // hop, n_bins), at the waveform's precision.
 
     Raises:
         ValueError: if the waveform is not one-dimensional or shorter than a window.
     """
-    _require_a_window(waveform, config)
+    _require_a_window(waveform, stft)
     return librosa.stft(
         waveform,
-        n_fft=config.window_length,
-        hop_length=config.hop_length,
-        window=sine_window(config.window_length),
+        n_fft=stft.window_length,
+        hop_length=stft.hop_length,
+        window=sine_window(stft.window_length),
         center=True,
         pad_mode="constant",
     ).T
 
 
-def istft(spectrum: np.ndarray, length: int, config: STFTConfig = STFTConfig()) -> np.ndarray:
-    """Waveform of ``length`` samples whose `stft` is ``spectrum``: the exact inverse.
+def istft(spectrum: np.ndarray, length: int, stft: STFTConfig = STFTConfig()) -> np.ndarray:
+    """Return the waveform (length,) whose `stft` is ``spectrum``: the exact inverse.
 
     See :doc:`02_speech_to_spectra`.
+
+    Args:
+        spectrum: complex (n_frames, n_bins).
+        length: of the waveform, in samples.
     """
     return librosa.istft(
         spectrum.T,
-        n_fft=config.window_length,
-        hop_length=config.hop_length,
-        window=sine_window(config.window_length),
+        n_fft=stft.window_length,
+        hop_length=stft.hop_length,
+        window=sine_window(stft.window_length),
         center=True,
         length=length,
     )
 
 
 def power_and_phase(spectrum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``|x|²`` and the unit phasors ``x / |x|`` (1 where x is 0), same shape as the spectrum.
+    """Return ``|x|²`` and the unit phasors ``x / |x|`` (1 where x is 0), shaped as the spectrum.
 
     See :doc:`02_speech_to_spectra`.
     """
@@ -77,7 +84,7 @@ def power_and_phase(spectrum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def normalise(waveform: np.ndarray) -> np.ndarray:
-    """The waveform divided by its largest absolute sample.
+    """Return the waveform divided by its largest absolute sample.
 
     See :doc:`02_speech_to_spectra`.
 
@@ -95,10 +102,10 @@ def normalise(waveform: np.ndarray) -> np.ndarray:
 
 
 def trim(waveform: np.ndarray) -> np.ndarray:
-    """The waveform without the quiet at its ends: what lies `TRIM_DB` below its loudest frame.
+    """Return the waveform without the quiet at its ends, `TRIM_DB` below its loudest frame.
 
     Cuts a normalised waveform where ``librosa.effects.trim`` does, without the seconds that
-    librosa takes to start. See :doc:`02_speech_to_spectra`.
+    librosa takes to start. See :doc:`15_paper_code_and_book`.
     """
     frames = _centred_frames(waveform, _LEVEL_LENGTH, _LEVEL_HOP)
     power = np.square(frames, dtype=np.float32).mean(axis=1)
@@ -106,23 +113,23 @@ def trim(waveform: np.ndarray) -> np.ndarray:
     return waveform[loud[0] * _LEVEL_HOP : (loud[-1] + 1) * _LEVEL_HOP]
 
 
-def training_frames(waveform: np.ndarray, config: STFTConfig = STFTConfig()) -> np.ndarray:
-    """Power spectra of a training utterance: normalised, trimmed, float32 (n_frames, n_bins).
+def training_frames(waveform: np.ndarray, stft: STFTConfig = STFTConfig()) -> np.ndarray:
+    """Return the power spectra of a training utterance, float32 (n_frames, n_bins).
 
-    An utterance whose trimmed part would be shorter than a window is kept whole. The spectra
-    are ``|stft|²`` within 1e-5 of the utterance's largest power, at several times the speed: all
-    frames are transformed at once, and without their phase. See :doc:`02_speech_to_spectra`.
+    The utterance is normalised and trimmed, or kept whole where the rest would be shorter than a
+    window. The spectra are ``|stft|²`` within 1e-5 of its largest power, at several times the
+    speed: all frames are transformed at once. See :doc:`12_bring_your_own_speech`.
 
     Raises:
         ValueError: if the waveform is not one-dimensional, shorter than a window, silent or not
             finite.
     """
-    _require_a_window(waveform, config)
+    _require_a_window(waveform, stft)
     waveform = normalise(waveform)
     trimmed = trim(waveform)
-    kept = trimmed if len(trimmed) >= config.window_length else waveform
-    window = sine_window(config.window_length).astype(kept.dtype)
-    frames = _centred_frames(kept, config.window_length, config.hop_length)
+    kept = trimmed if len(trimmed) >= stft.window_length else waveform
+    window = sine_window(stft.window_length).astype(kept.dtype)
+    frames = _centred_frames(kept, stft.window_length, stft.hop_length)
     power = np.abs(scipy.fft.rfft(frames * window)) ** 2
     return power.astype(np.float32, copy=False)
 
@@ -132,11 +139,11 @@ def _centred_frames(waveform: np.ndarray, length: int, hop: int) -> np.ndarray:
     return sliding_window_view(np.pad(waveform, length // 2), length)[::hop]
 
 
-def _require_a_window(waveform: np.ndarray, config: STFTConfig) -> None:
+def _require_a_window(waveform: np.ndarray, stft: STFTConfig) -> None:
     if waveform.ndim != 1:
         raise ValueError(f"a waveform has one dimension, not {waveform.ndim}: average its channels")
-    if len(waveform) < config.window_length:
+    if len(waveform) < stft.window_length:
         raise ValueError(
             f"the waveform has {len(waveform)} samples, less than a window of "
-            f"{config.window_length}: leave such utterances out"
+            f"{stft.window_length}: leave such utterances out"
         )
