@@ -151,7 +151,7 @@ def test_what_is_there_needs_no_right_to_write(tmp_path, monkeypatch):
 
     monkeypatch.setattr(store, "FileLock", refuse)
     assert load_or_make(path, lambda path: path.read_bytes(), refuse) == b"there"
-    with pytest.raises(OSError, match="cannot be written .Read-only"):
+    with pytest.raises(OSError, match=r"cannot be written .Read-only"):
         load_or_make(tmp_path / "other", lambda path: None, refuse)
 
 
