@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from joblib import parallel_config
 from joblib.parallel import ThreadingBackend
-from recordings import mode, public_folder, write_speakers
+from recordings import mode, public_folder, recording, write, write_speakers
 
 from sdmvae_lite import store
 from sdmvae_lite.config import STFTConfig
-from sdmvae_lite.speech.corpora import Corpus, Utterance, load_corpus
+from sdmvae_lite.speech.corpora import Corpus, CorpusError, Utterance, load_corpus
 from sdmvae_lite.speech.frames import load_frames
 from sdmvae_lite.speech.spectra import training_frames
 
@@ -286,6 +286,44 @@ def test_a_folder_may_be_a_string_and_begin_at_home(corpus, tmp_path, monkeypatc
     load(corpus, "~/mine")
     load(corpus, str(tmp_path / "mine"))
     assert len(files(tmp_path / "mine", "*.f32")) == 1
+
+
+def rewrite(path, rate, seed=1):
+    """Other speech of half a second in the place of what is there."""
+    write(path, recording(rate=rate, seed=seed), rate)
+
+
+@pytest.fixture
+def telephone(tmp_path):
+    """A folder of speech at 8 kHz."""
+    for name in "abc":
+        write(tmp_path / "speech" / name / "u.wav", rate=8_000)
+    return tmp_path / "speech"
+
+
+@pytest.mark.filterwarnings("ignore:.*are resampled")
+def test_a_file_exported_again_at_another_rate_is_read_as_it_is_now(telephone, tmp_path):
+    corpus = load_corpus(telephone)
+    rewrite(corpus.train[0].source.path, 16_000)
+    frames = load(corpus, tmp_path / "frames").copy()
+    np.testing.assert_array_equal(load(load_corpus(telephone), tmp_path / "frames"), frames)
+    np.testing.assert_array_equal(load(load_corpus(telephone), tmp_path / "other"), frames)
+    assert len(frames) <= 1 + 8000 // 256
+
+
+def test_frames_are_not_kept_under_the_fingerprint_of_other_speech(tmp_path):
+    corpus = load_corpus(write_speakers(tmp_path / "speech", "abc"))
+    expected = load_frames(corpus, "validation", folder=tmp_path / "a", progress=False).copy()
+    load(corpus, tmp_path / "frames")  # by now the corpus has its fingerprint
+    (changed, *_) = corpus.validation
+    before = changed.source.path.read_bytes()
+    rewrite(changed.source.path, 16_000)
+    with pytest.raises(CorpusError, match=rf"{changed.source.path} has changed .* load the corpus"):
+        load_frames(corpus, "validation", folder=tmp_path / "frames", progress=False)
+    assert len(files(tmp_path / "frames", "*.f32")) == 1
+    changed.source.path.write_bytes(before)
+    frames = load_frames(corpus, "validation", folder=tmp_path / "frames", progress=False)
+    np.testing.assert_array_equal(frames, expected)
 
 
 def test_an_unknown_part_is_named(corpus, tmp_path):

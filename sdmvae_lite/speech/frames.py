@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from .. import store
 from ..config import STFTConfig, to_dict
-from .corpora import Corpus, Utterance
+from .corpora import Corpus, CorpusError, Utterance
 from .spectra import TRIM_DB, training_frames
 
 # The modules and packages that decide what a frame is.
@@ -57,7 +57,7 @@ def load_frames(
 
     Raises:
         ValueError: for an unknown part, one without utterances, or an utterance that cannot be
-            used, which it names.
+            used, or has changed since the corpus was loaded: it is named.
         OSError: naming the file, when it cannot be written; nothing half-written is left.
     """
     if part not in corpus.parts:
@@ -78,7 +78,7 @@ def load_frames(
     def make() -> Iterator[bytes]:
         return _with_checksum(
             tqdm(
-                _spectra(utterances, stft, n_jobs),
+                _spectra(corpus, utterances, stft, n_jobs),
                 total=len(utterances),
                 desc=f"{part} frames",
                 unit="utt",
@@ -91,7 +91,7 @@ def load_frames(
 
 
 def _spectra(
-    utterances: Sequence[Utterance], stft: STFTConfig, n_jobs: int
+    corpus: Corpus, utterances: Sequence[Utterance], stft: STFTConfig, n_jobs: int
 ) -> Iterator[np.ndarray]:
     """Yield each utterance's power spectra, in order, computed a round of utterances at a time.
 
@@ -102,14 +102,23 @@ def _spectra(
     rounds = groupby(zip(utterances, ends, strict=True), key=lambda pair: pair[1] // _ROUND_SECONDS)
     with Parallel(n_jobs=n_jobs, prefer="threads") as parallel:
         for _, pairs in rounds:
-            yield from parallel(delayed(_spectra_of)(utterance, stft) for utterance, _ in pairs)
+            yield from parallel(
+                delayed(_spectra_of)(utterance, corpus.digests[utterance.id], stft)
+                for utterance, _ in pairs
+            )
 
 
-def _spectra_of(utterance: Utterance, stft: STFTConfig) -> np.ndarray:
+def _spectra_of(utterance: Utterance, digest: str, stft: STFTConfig) -> np.ndarray:
+    """Return the power spectra of an utterance, of whose content the corpus took the digest."""
     try:
-        return training_frames(utterance.waveform(), stft)
+        frames = training_frames(utterance.waveform(), stft)
     except ValueError as error:
         raise ValueError(f"{utterance.id}: {error}") from error
+    if utterance.source.fingerprint() != digest:
+        raise CorpusError(
+            f"{utterance.source} has changed since its fingerprint was taken: load the corpus again"
+        )
+    return frames
 
 
 def _with_checksum(blocks: Iterable[np.ndarray]) -> Iterator[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import struct
 import warnings
 from collections.abc import Iterable
@@ -24,6 +25,7 @@ _WINDOW = STFTConfig().window_length  # samples; a shorter utterance has no fram
 _SILENCE = 1e-4  # -80 dB below full scale: nothing was recorded
 _OVERSHOOT = 1.5  # lossy decoding passes full scale, 1, a little; more than this is another scale
 _ENDLESS = 2**62  # samples; libsndfile's word for a length that is not said
+_OGG_PAGE = 65_307  # bytes; none is larger
 _STREAMED = 0x7FFFF000  # RIFF sizes from here up are placeholders of programs that write to pipes
 
 
@@ -31,7 +33,7 @@ class Header(NamedTuple):
     """What a file says of itself."""
 
     n_samples: int  # a channel
-    rate: int  # samples a second
+    rate: int  # Hz
     n_channels: int
 
 
@@ -44,16 +46,17 @@ class AudioFile:
 
     path: Path
 
+    def __str__(self) -> str:
+        return str(self.path)
+
     @cached_property
     def header(self) -> Header:
-        """What the file says of itself, read once."""
+        """What the file says of itself, read once: `read` goes by what it says then."""
         try:
-            info = soundfile.info(self.path)
+            with self.path.open("rb") as file, soundfile.SoundFile(file) as sound:
+                return self._header(sound)
         except (soundfile.LibsndfileError, OSError) as error:
             raise self._fault(f"cannot be read as audio ({_reason(error)})") from error
-        if info.frames >= _ENDLESS:
-            raise self._fault("does not say how long it is: convert it once more, not to a pipe")
-        return Header(info.frames, info.samplerate, info.channels)
 
     @property
     def seconds(self) -> float:
@@ -65,13 +68,13 @@ class AudioFile:
         self._mono()
 
     def read(self) -> np.ndarray:
-        """float32 (n_samples,) at 16 kHz: channels averaged, resampled by soxr.
+        """Return float32 (n_samples,) at 16 kHz: channels averaged, resampled by soxr.
 
         What a lossy codec or the resampling filter overshoots [-1, 1] by is clipped.
         """
-        waveform = self._mono()
-        if self.header.rate != SAMPLE_RATE:
-            waveform = soxr.resample(waveform, self.header.rate, SAMPLE_RATE)
+        waveform, rate = self._mono()
+        if rate != SAMPLE_RATE:
+            waveform = soxr.resample(waveform, rate, SAMPLE_RATE)
         return np.clip(waveform, -1.0, 1.0)
 
     def fingerprint(self) -> str:
@@ -79,14 +82,14 @@ class AudioFile:
         with self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
-    def _mono(self) -> np.ndarray:
-        """float32 (n_samples,) at the file's own rate, checked."""
+    def _mono(self) -> tuple[np.ndarray, int]:
+        """Return float32 (n_samples,), checked, and its rate in Hz."""
         if self.seconds * SAMPLE_RATE < _WINDOW:
             raise self._fault(
                 f"lasts {1000 * self.seconds:.0f} ms, less than one window of "
                 f"{1000 * _WINDOW // SAMPLE_RATE} ms: leave it out"
             )
-        samples = self._decode()
+        samples, rate = self._decode()
         if not np.isfinite(samples).all():
             raise self._fault("holds samples that are NaN or infinite: export it again")
         waveform = samples.mean(axis=1)
@@ -97,20 +100,28 @@ class AudioFile:
             )
         if np.abs(waveform - waveform.mean()).max() < _SILENCE:
             raise self._fault("is silent: leave it out")
-        return waveform
+        return waveform, rate
 
-    def _decode(self) -> np.ndarray:
-        """float32 (n_samples, n_channels)."""
+    def _decode(self) -> tuple[np.ndarray, int]:
+        """Return float32 (n_samples, n_channels) and its rate in Hz, of the same bytes."""
         try:
-            samples, _ = soundfile.read(self.path, dtype="float32", always_2d=True)
+            content = self.path.read_bytes()
+            with soundfile.SoundFile(io.BytesIO(content)) as sound:
+                header = self._header(sound)
+                samples = sound.read(dtype="float32", always_2d=True)
         except (soundfile.LibsndfileError, OSError) as error:
             raise self._fault(f"is damaged ({_reason(error)}): copy it again") from error
-        if len(samples) < self.header.n_samples or _is_cut_short(self.path):
+        if len(samples) < header.n_samples or _is_cut_short(content):
             raise self._fault("is cut short: its end is missing, so copy it again")
-        return samples
+        return samples, header.rate
+
+    def _header(self, sound: soundfile.SoundFile) -> Header:
+        if sound.frames >= _ENDLESS:
+            raise self._fault("does not say how long it is: convert it once more, not to a pipe")
+        return Header(sound.frames, sound.samplerate, sound.channels)
 
     def _fault(self, what: str) -> CorpusError:
-        return CorpusError(f"{self.path} {what}")
+        return CorpusError(f"{self} {what}")
 
 
 def warn_of_conversion(files: Iterable[AudioFile]) -> None:
@@ -128,21 +139,15 @@ def warn_of_conversion(files: Iterable[AudioFile]) -> None:
         warnings.warn("; ".join(said), stacklevel=2)
 
 
-def _is_cut_short(path: Path) -> bool:
-    """Whether a container promises more bytes than the file has.
+def _is_cut_short(content: bytes) -> bool:
+    """Whether a container promises more bytes than it has.
 
     libsndfile reads such a WAV or OGG up to where it ends, and says nothing.
     """
-    with path.open("rb") as file:
-        head = file.read(12)
-        size = file.seek(0, 2)
-        if head[:4] == b"RIFF" and head[8:] == b"WAVE":
-            promised = struct.unpack("<I", head[4:8])[0]
-            return promised < _STREAMED and promised + 8 > size
-        if head[:4] == b"OggS":
-            file.seek(max(0, size - 2 * 65307))  # no page is larger than 65,307 bytes
-            return not _ends_with_last_page(file.read())
-    return False
+    if content[:4] == b"RIFF" and content[8:12] == b"WAVE":
+        promised = struct.unpack("<I", content[4:8])[0]
+        return promised < _STREAMED and promised + 8 > len(content)
+    return content[:4] == b"OggS" and not _ends_with_last_page(content[-2 * _OGG_PAGE :])
 
 
 def _ends_with_last_page(tail: bytes) -> bool:

@@ -97,6 +97,12 @@ class Corpus:
         return sum(utterance.source.seconds for utterance in self.parts[part]) / 60
 
     @cached_property
+    def digests(self) -> dict[str, str]:
+        """The fingerprint of every utterance's source by the utterance's id, taken once."""
+        everything = chain.from_iterable(self.parts.values())
+        return {utterance.id: utterance.source.fingerprint() for utterance in everything}
+
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256, in hexadecimal, of who says what in which part.
 
@@ -104,7 +110,7 @@ class Corpus:
         that determines it), not the place where it is kept.
         """
         lines = (
-            f"{part}\t{utterance.id}\t{utterance.source.fingerprint()}\n"
+            f"{part}\t{utterance.id}\t{self.digests[utterance.id]}\n"
             for part, utterances in self.parts.items()
             for utterance in utterances
         )
