@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sdmvae_lite import widgets
+from sdmvae_lite.book import widgets
 from sdmvae_lite.book.widgets import explore, players, table
 
 
@@ -39,6 +39,23 @@ def test_labels_are_text_and_samples_are_finite():
     assert "&lt;b&gt;" in players({"<b>": np.zeros(100)}).data
     with pytest.raises(ValueError, match="NaN or infinite samples and cannot be played"):
         players({"broken": np.array([0.0, np.nan])})
+
+
+@pytest.mark.parametrize(
+    ("waveforms", "message"),
+    [
+        ({}, "there are no waveforms to play"),
+        (
+            {"fine": np.ones(9), "stereo": np.ones((9, 2))},
+            r"'stereo' has shape \(9, 2\).*one channel",
+        ),
+        ({"nothing": np.ones(0)}, r"'nothing' has shape \(0,\).*one channel"),
+    ],
+    ids=["no waveforms", "stereo", "no samples"],
+)
+def test_what_cannot_be_played_is_named(waveforms, message):
+    with pytest.raises(ValueError, match=message):
+        players(waveforms)
 
 
 def test_a_table_has_a_row_a_mapping_and_dashes_for_what_is_absent():

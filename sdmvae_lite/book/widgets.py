@@ -1,7 +1,4 @@
-"""What a chapter lets its reader play with, and the tables it prints.
-
-First used in :doc:`01_hear_it_first`.
-"""
+"""Players, tables and sliders of the chapters. First used in :doc:`01_hear_it_first`."""
 
 from __future__ import annotations
 
@@ -20,14 +17,21 @@ from ..config import SAMPLE_RATE
 
 
 def players(waveforms: Mapping[str, np.ndarray]) -> HTML:
-    """One labelled audio player for each waveform, embedded in the page.
+    """Return a labelled audio player for each waveform (n_samples,), embedded in the page.
 
-    All are brought down by one common factor where any of them would clip, so that their levels
-    compare.
+    Where one would clip, all are attenuated by one factor, so that their levels compare.
 
     Raises:
-        ValueError: if a waveform is not finite.
+        ValueError: if there is no waveform, or one is empty, has several channels or is not finite.
     """
+    if not waveforms:
+        raise ValueError("there are no waveforms to play")
+    for label, waveform in waveforms.items():
+        if np.ndim(waveform) != 1 or len(waveform) == 0:
+            raise ValueError(
+                f"the waveform {label!r} has shape {np.shape(waveform)}: "
+                "a player takes the samples of one channel"
+            )
     peak = max(np.abs(waveform).max() for waveform in waveforms.values())
     if not np.isfinite(peak):
         raise ValueError("a waveform holds NaN or infinite samples and cannot be played")
@@ -47,7 +51,7 @@ def _data_url(waveform: np.ndarray) -> str:
 
 
 def table(rows: Mapping[str, Mapping[str, float]], columns: Mapping[str, str]) -> HTML:
-    """A table with one labelled row for each mapping of values; absent values are dashes.
+    """Return a table with a labelled row for each mapping of values; absent values are dashes.
 
     Args:
         columns: key of the value to "heading | format", for instance
@@ -77,14 +81,13 @@ def explore(
 ) -> None:
     """Display a figure with a slider for each of its settings, and small multiples of it.
 
-    Where a kernel answers (JupyterLab, Colab) the sliders redraw the figure. A page without one,
-    such as the rendered book, shows the figure at the settings of ``shown`` instead, one below
-    the other. Both are alternatives of one output; a front end takes the one it can use.
+    With a kernel (JupyterLab, Colab) the sliders redraw the figure. A page without one, such as
+    the rendered book, shows the figure at each of ``shown``, one below the other.
 
     Args:
-        draw: called as ``draw(ax, **setting)``; draws on the axes and labels them. A title is
-            added here where there is none.
-        controls: for each setting, the values of its slider. Names appear as they are: no TeX.
+        draw: called as ``draw(ax, **setting)``; draws on the axes and labels them. Where it sets
+            no title, the setting is the title.
+        controls: the values of each slider, by the name of the setting, which is shown as it is.
         shown: the settings of the small multiples; the sliders start at the first.
         height: of one figure, in inches.
 
@@ -103,11 +106,8 @@ def explore(
     for slider in sliders.values():
         slider.observe(redraw, names="value")
     redraw()
-    view = {
-        "version_major": 2,
-        "version_minor": 0,
-        "model_id": ipywidgets.VBox([*sliders.values(), picture]).model_id,
-    }
+    box = ipywidgets.VBox([*sliders.values(), picture])
+    view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
     bundle = {
         "application/vnd.jupyter.widget-view+json": view,
         "image/png": base64.b64encode(_png(draw, shown, height)).decode(),
@@ -127,11 +127,9 @@ def _slider(
 
 
 def _png(draw: Callable[..., None], settings: Sequence[Mapping], height: float) -> bytes:
-    """The figure at each of the settings, one below the other."""
-    width = plt.rcParams["figure.figsize"][0]
-    figure, axes = plt.subplots(
-        len(settings), figsize=(width, height * len(settings)), squeeze=False
-    )
+    """Return the figure at each of the settings, one below the other."""
+    size = (plt.rcParams["figure.figsize"][0], height * len(settings))
+    figure, axes = plt.subplots(len(settings), figsize=size, squeeze=False)
     for ax, setting in zip(axes.flat, settings, strict=True):
         draw(ax, **setting)
         if not ax.get_title():
