@@ -49,6 +49,22 @@ def test_a_spectrogram_has_seconds_and_kilohertz():
     assert ax.images[0].get_extent() == [0, 2.0, 0, 8.0]
 
 
+def test_a_spectrogram_is_relative_to_its_peak_unless_another_is_given():
+    power = np.array([[1.0, 10.0], [100.0, 1e-20]])
+    decibels = [[-20, 0], [-10, -140]]  # (n_bins, n_frames), and the floor of 1e-12
+    np.testing.assert_allclose(plot_spectrogram(power).images[0].get_array(), decibels)
+    _, ax = plt.subplots()
+    louder = plot_spectrogram(100 * power[:, :1], ax, peak_db=20).images[0]
+    np.testing.assert_allclose(louder.get_array(), [[0, 20]])
+    assert louder.get_clim() == (-70, 0)
+
+
+def test_a_code_is_shown_relative_to_its_largest_magnitude():
+    shown = plot_code(np.array([[3.0, -12.0], [0.0, 6.0]])).images[0]
+    np.testing.assert_allclose(shown.get_array(), [[0.25, 0], [1, 0.5]])
+    assert shown.get_clim() == (0, 1)
+
+
 def test_the_best_epoch_is_marked():
     ax = plot_history(history())
     assert ax.lines[2].get_xydata().tolist() == [[2, 1.5]]

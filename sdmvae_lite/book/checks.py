@@ -1,7 +1,4 @@
-"""The one line that a chapter prints when a derivation meets a number.
-
-First used in :doc:`04_derive_the_elbo`.
-"""
+"""The check of a formula by a number. First used in :doc:`01_hear_it_first`."""
 
 from __future__ import annotations
 
@@ -13,17 +10,14 @@ from torch import Tensor
 def agree(
     what: str, value: ArrayLike | Tensor, reference: ArrayLike | Tensor, within: float
 ) -> None:
-    """Print how far ``value`` is from ``reference``, and stop if that is too far.
-
-    Chapters hold each formula against a quadrature, a simulation or another library with it. Of
-    arrays, which must have one shape, the largest distance counts.
+    """Print the largest distance of ``value`` from ``reference``, and check that it is small.
 
     Args:
-        what: which formula, and what it is held against.
+        what: the formula, and what it is compared with: a quadrature, a simulation, a library.
         within: largest distance allowed, in the unit of the values.
 
     Raises:
-        AssertionError: if the distance is larger than ``within``, or not a number.
+        AssertionError: if the distance is larger than ``within`` or NaN, or the shapes differ.
 
     >>> agree("pi, by Archimedes", 22 / 7, np.pi, within=0.002)
     pi, by Archimedes: 3.14286 and 3.14159, apart by 1.3e-03 (allowed 2.0e-03)

@@ -1,8 +1,8 @@
 """Figures of the chapters.
 
-Every function draws on ``ax`` (or new axes), returns the axes and labels them with units. Figures
-are narrow, with large type, so that they can be read on a phone, and keep a white ground of
-their own, so that they can be read in dark mode. First used in :doc:`01_hear_it_first`.
+Every function draws on ``ax`` (None: the current axes), labels it with units and returns it.
+Figures are narrow, with large type, for a phone, and keep a white ground in dark mode. First used
+in :doc:`01_hear_it_first`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from ..config import SAMPLE_RATE, STFTConfig
+from ..config import FAMILIES, SAMPLE_RATE, STFTConfig
 from ..training.fit import History
 
 DYNAMIC_RANGE_DB = 70.0
@@ -26,12 +26,12 @@ COLOURS = {
 
 
 def family(row: str) -> str:
-    """The model that a row of the table is of, as `COLOURS` calls it.
+    """Return the model of a row of the table, as `COLOURS` calls it.
 
     >>> family("sdm-dct64-32")
     'SDM-VAE'
     """
-    return {"vae": "VAE", "vsc": "VSC", "sdm": "SDM-VAE"}[row.partition("-")[0]]
+    return FAMILIES[row.partition("-")[0]]
 
 
 def use_style() -> None:
@@ -52,7 +52,7 @@ def use_style() -> None:
 
 
 def plot_waveform(waveform: np.ndarray, ax: Axes | None = None, **line) -> Axes:
-    """A waveform (n_samples,) against time."""
+    """Draw a waveform (n_samples,) against time."""
     ax = ax or plt.gca()
     seconds = np.arange(len(waveform)) / SAMPLE_RATE
     ax.plot(seconds, waveform, **{"linewidth": 0.5, "color": COLOURS["original"]} | line)
@@ -63,29 +63,29 @@ def plot_waveform(waveform: np.ndarray, ax: Axes | None = None, **line) -> Axes:
 def plot_spectrogram(
     power: np.ndarray,
     ax: Axes | None = None,
-    config: STFTConfig = STFTConfig(),
+    stft: STFTConfig = STFTConfig(),
     peak_db: float | None = None,
 ) -> Axes:
-    """Power spectra (n_frames, n_bins) in dB below ``peak_db`` (None: their own peak)."""
+    """Draw power spectra (n_frames, n_bins) in dB relative to ``peak_db`` (None: their peak)."""
     ax = ax or plt.gca()
     decibels = 10 * np.log10(np.maximum(power, 1e-12))
-    peak_db = decibels.max() if peak_db is None else peak_db
+    decibels -= decibels.max() if peak_db is None else peak_db
     image = ax.imshow(
-        decibels.T - peak_db,
+        decibels.T,
         origin="lower",
         aspect="auto",
         cmap="magma",
         vmin=-DYNAMIC_RANGE_DB,
         vmax=0,
-        extent=(0, len(power) * config.hop_length / SAMPLE_RATE, 0, SAMPLE_RATE / 2000),
+        extent=(0, len(power) * stft.hop_length / SAMPLE_RATE, 0, SAMPLE_RATE / 2000),
     )
     ax.set(xlabel="time (s)", ylabel="frequency (kHz)")
     ax.figure.colorbar(image, ax=ax, label="power (dB)")
     return ax
 
 
-def plot_code(code: np.ndarray, ax: Axes | None = None, config: STFTConfig = STFTConfig()) -> Axes:
-    """Magnitudes of codes (n_frames, code_size) over time, each relative to the largest of all."""
+def plot_code(code: np.ndarray, ax: Axes | None = None, stft: STFTConfig = STFTConfig()) -> Axes:
+    """Draw the magnitudes of codes (n_frames, code_size) relative to the largest of all."""
     ax = ax or plt.gca()
     magnitude = np.abs(code)
     image = ax.imshow(
@@ -96,7 +96,7 @@ def plot_code(code: np.ndarray, ax: Axes | None = None, config: STFTConfig = STF
         vmin=0,
         vmax=1,
         interpolation="nearest",
-        extent=(0, len(code) * config.hop_length / SAMPLE_RATE, -0.5, code.shape[1] - 0.5),
+        extent=(0, len(code) * stft.hop_length / SAMPLE_RATE, -0.5, code.shape[1] - 0.5),
     )
     ax.set(xlabel="time (s)", ylabel="coefficient")
     ax.figure.colorbar(image, ax=ax, label="magnitude / largest")
@@ -104,7 +104,7 @@ def plot_code(code: np.ndarray, ax: Axes | None = None, config: STFTConfig = STF
 
 
 def plot_sorted_magnitudes(code: np.ndarray, ax: Axes | None = None, **line) -> Axes:
-    """Mean sorted magnitudes of codes (n_frames, code_size), each frame scaled to its largest."""
+    """Draw mean sorted magnitudes of codes (n_frames, code_size), relative to each frame's peak."""
     ax = ax or plt.gca()
     magnitude = -np.sort(-np.abs(code), axis=1)
     profile = (magnitude / np.maximum(magnitude[:, :1], 1e-12)).mean(axis=0)
@@ -114,13 +114,12 @@ def plot_sorted_magnitudes(code: np.ndarray, ax: Axes | None = None, **line) -> 
 
 
 def plot_history(history: History, ax: Axes | None = None, **line) -> Axes:
-    """Training (dashed) and validation losses per frame against the epoch."""
+    """Draw training (dashed) and validation losses per frame, and mark the best epoch."""
     ax = ax or plt.gca()
     epochs = np.arange(1, history.epochs + 1)
     (drawn,) = ax.plot(epochs, history.validation_loss, **line)
-    ax.plot(epochs, history.train_loss, linestyle="--", color=drawn.get_color(), linewidth=1)
-    ax.plot(
-        history.best_epoch, min(history.validation_loss), "o", color=drawn.get_color(), markersize=6
-    )
+    colour = drawn.get_color()
+    ax.plot(epochs, history.train_loss, linestyle="--", color=colour, linewidth=1)
+    ax.plot(history.best_epoch, min(history.validation_loss), "o", color=colour, markersize=6)
     ax.set(xlabel="epoch", ylabel="negative ELBO (nats per frame)")
     return ax
