@@ -193,6 +193,60 @@ def test_audio_can_be_played(visit, name):
     assert all(0 < duration < 60 for duration in durations), durations
 
 
+@pytest.fixture(params=["index", chapters()[0].stem])
+def resizable(request, browser, site):
+    """A page of the book, whose window the test makes as wide as it likes."""
+    page = browser.new_page()
+    page.goto(f"{site}/{request.param}.html", wait_until="networkidle")
+    page.chapters = {"#", *(f"{name}.html" for name in pages() if name != request.param)}
+    yield page
+    page.close()
+
+
+def press(page, button):
+    """Click the visible button of a sidebar: ``primary``: the chapters, ``secondary``: the page."""
+    page.locator(f".{button}-toggle").filter(visible=True).click()
+
+
+def links(page, sidebar):
+    """Where the links of a sidebar lead that stand in the window, once none of it moves."""
+    page.wait_for_function("() => document.getAnimations().length === 0")
+    return page.eval_on_selector_all(
+        f".bd-sidebar-{sidebar} li > a",
+        """all => all.filter(a => a.checkVisibility({visibilityProperty: true}))
+            .filter(a => a.getBoundingClientRect().right > 0)
+            .filter(a => a.getBoundingClientRect().left < window.innerWidth)
+            .map(a => a.getAttribute("href"))""",
+    )
+
+
+@pytest.mark.parametrize("width", [390, 768])
+def test_buttons_open_the_chapters_and_the_contents(resizable, width):
+    resizable.set_viewport_size({"width": width, "height": 800})
+    assert links(resizable, "primary") == links(resizable, "secondary") == []
+    press(resizable, "primary")
+    assert set(links(resizable, "primary")) == resizable.chapters
+    resizable.keyboard.press("Escape")
+    assert not links(resizable, "primary")
+
+    press(resizable, "secondary")
+    *_, place = links(resizable, "secondary")
+    resizable.locator(f".bd-sidebar-secondary a[href='{place}']").click()
+    top = f"document.querySelector('{place}').getBoundingClientRect().top"
+    resizable.wait_for_function(f"() => 0 < {top} && {top} < window.innerHeight")
+    assert not links(resizable, "secondary"), "the contents cover the place chosen in them"
+
+
+def test_on_a_wide_screen_the_menu_button_hides_the_chapters(resizable):
+    resizable.set_viewport_size({"width": 1280, "height": 800})
+    assert links(resizable, "secondary"), "the contents need no button here"
+    assert set(links(resizable, "primary")) == resizable.chapters
+    press(resizable, "primary")
+    assert not links(resizable, "primary")
+    press(resizable, "primary")
+    assert set(links(resizable, "primary")) == resizable.chapters
+
+
 @pytest.mark.parametrize(("cell", "fails"), [("1 / 1", False), ("1 / 0", True)])
 def test_a_failing_cell_fails_the_build(tmp_path, cell, fails):
     for name in ("_config.yml", "book/references.bib"):
