@@ -1,11 +1,12 @@
-"""Figures of the chapters.
+"""Figures of the chapters, first used in :doc:`01_hear_it_first`.
 
 Every function draws on ``ax`` (None: the current axes), labels it with units and returns it.
-Figures are narrow, with large type, for a phone, and keep a white ground in dark mode. First used
-in :doc:`01_hear_it_first`.
+Figures are narrow, with large type, for a phone, and keep a white ground in dark mode.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -51,11 +52,12 @@ def use_style() -> None:
     )
 
 
-def plot_waveform(waveform: np.ndarray, ax: Axes | None = None, **line) -> Axes:
+def plot_waveform(waveform: np.ndarray, ax: Axes | None = None, **line: Any) -> Axes:
     """Draw a waveform (n_samples,) against time."""
     ax = ax or plt.gca()
     seconds = np.arange(len(waveform)) / SAMPLE_RATE
-    ax.plot(seconds, waveform, **{"linewidth": 0.5, "color": COLOURS["original"]} | line)
+    defaults: dict[str, Any] = {"linewidth": 0.5, "color": COLOURS["original"]}
+    ax.plot(seconds, waveform, **defaults | line)
     ax.set(xlabel="time (s)", ylabel="amplitude", xlim=(0, seconds[-1]))
     return ax
 
@@ -103,7 +105,7 @@ def plot_code(code: np.ndarray, ax: Axes | None = None, stft: STFTConfig = STFTC
     return ax
 
 
-def plot_sorted_magnitudes(code: np.ndarray, ax: Axes | None = None, **line) -> Axes:
+def plot_sorted_magnitudes(code: np.ndarray, ax: Axes | None = None, **line: Any) -> Axes:
     """Draw mean sorted magnitudes of codes (n_frames, code_size), relative to each frame's peak."""
     ax = ax or plt.gca()
     magnitude = -np.sort(-np.abs(code), axis=1)
@@ -113,7 +115,7 @@ def plot_sorted_magnitudes(code: np.ndarray, ax: Axes | None = None, **line) -> 
     return ax
 
 
-def plot_history(history: History, ax: Axes | None = None, **line) -> Axes:
+def plot_history(history: History, ax: Axes | None = None, **line: Any) -> Axes:
     """Draw training (dashed) and validation losses per frame, and mark the best epoch."""
     ax = ax or plt.gca()
     epochs = np.arange(1, history.epochs + 1)

@@ -54,8 +54,7 @@ def table(rows: Mapping[str, Mapping[str, float]], columns: Mapping[str, str]) -
     """Return a table with a labelled row for each mapping of values; absent values are dashes.
 
     Args:
-        columns: key of the value to "heading | format", for instance
-            ``{"si_sdr": "SI-SDR (dB) | .1f"}``.
+        columns: "heading | format" by key, such as ``{"si_sdr": "SI-SDR (dB) | .1f"}``.
     """
     headings, formats = zip(*(text.rsplit(" | ", 1) for text in columns.values()), strict=True)
     lines = [_row("th", "", headings)]
