@@ -30,8 +30,12 @@ class Tone:
         return self.content
 
 
-def utterances(speakers, n_utterances, **tone):
-    return [Utterance(who, f"u{i}", Tone(**tone)) for who in speakers for i in range(n_utterances)]
+def utterances(speakers, n_utterances, content=None, **tone):
+    return [
+        Utterance(who, f"u{i}", Tone(content or f"{who}{i}", **tone))
+        for who in speakers
+        for i in range(n_utterances)
+    ]
 
 
 def three_parts(n_utterances=10, **tone):

@@ -89,7 +89,7 @@ def test_what_is_hidden_is_not_speech(six):
 
 def test_conversion_is_said_once_for_all_files(tmp_path):
     for name in "abc":
-        stereo = recording(rate=48_000, channels=2)
+        stereo = recording(rate=48_000, channels=2, seed=ord(name))
         write(tmp_path / name / "u.wav", stereo, 48_000)
     with pytest.warns(UserWarning, match="3 of 3 files .48000 Hz. are resampled") as said:
         corpus = load_corpus(tmp_path)
@@ -173,3 +173,94 @@ def test_utterances_read_as_float32_at_16_khz(six):
     waveform = load_corpus(six, minutes=0.01).test[0].waveform()
     assert waveform.dtype == "float32"
     assert waveform.shape == (8000,)
+
+
+def given_parts(root, names=("train", "validation", "test")):
+    for part, speakers in zip(names, ("abc", "d", "ef"), strict=True):
+        write_speakers(root / part, speakers)
+    return root
+
+
+@pytest.mark.parametrize(
+    "names", [("Train", "Validation", "Test"), ("TRAIN", "validation", "Test")]
+)
+def test_parts_are_recognised_in_capitals(tmp_path, names):
+    corpus = load_corpus(given_parts(tmp_path, names))
+    assert ["".join(corpus.speakers(part)) for part in PARTS] == ["abc", "d", "ef"]
+
+
+def test_a_part_that_is_there_twice_is_named(tmp_path):
+    given_parts(tmp_path)
+    write_speakers(tmp_path / "Test", "g")
+    with pytest.raises(CorpusError, match=r"Test and .*test are both the test part"):
+        load_corpus(tmp_path)
+
+
+LINKS_BACK = {
+    "everybody": ".",
+    "upwards": "..",
+    "q": "p0",
+    "p1/again": ".",
+    "p1/deep/again": "..",
+    "p1/deep/other": "../../p2",
+}
+
+
+@pytest.mark.parametrize("place", LINKS_BACK)
+def test_a_link_that_leads_back_into_the_corpus_is_refused_by_name(six, place):
+    expected = load_corpus(six).fingerprint
+    link = six / place
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(LINKS_BACK[place])
+    with pytest.raises(CorpusError, match=rf"{link} leads back into the corpus"):
+        load_corpus(six)
+    skipping = load_corpus(six, on_error="skip")
+    assert skipping.fingerprint == expected
+    assert [name for name, _ in skipping.skipped] == [place]
+
+
+def test_a_part_is_no_way_back_either(tmp_path):
+    given_parts(tmp_path)
+    (tmp_path / "test" / "g").symlink_to(tmp_path / "train")
+    with pytest.raises(CorpusError, match=r"test.g leads back into the corpus"):
+        load_corpus(tmp_path)
+
+
+def test_links_to_speech_elsewhere_are_followed_at_any_depth(six, tmp_path):
+    write(tmp_path / "elsewhere" / "day" / "far.wav")
+    (six / "p6").symlink_to(tmp_path / "elsewhere")
+    (six / "p0" / "more").symlink_to(write(tmp_path / "other" / "near.wav").parent)
+    (six / "p1" / "file.wav").symlink_to(write(tmp_path / "single.wav"))
+    corpus = load_corpus(six)
+    names = {utterance.id for utterances in corpus.parts.values() for utterance in utterances}
+    assert names >= {"p6/day/far", "p0/more/near", "p1/file"}
+    assert len(names) == 15
+
+
+def copy_between_parts(root):
+    """One recording of a speaker of the training part, copied to one of the test part."""
+    corpus = load_corpus(root)
+    copy = root / corpus.speakers("test")[0] / "copy.wav"
+    copy.write_bytes(corpus.train[0].source.path.read_bytes())
+    return corpus.train[0].source.path, copy
+
+
+def test_one_recording_in_two_parts_is_refused_by_name(six):
+    first, copy = copy_between_parts(six)
+    with pytest.raises(CorpusError, match=rf"{copy} .*{first} .*train") as error:
+        load_corpus(six)
+    assert "the corpus has 1 fault" in str(error.value)
+
+
+def test_copies_that_may_be_skipped_are_left_out_of_the_later_part(six):
+    expected = load_corpus(six).fingerprint
+    _, copy = copy_between_parts(six)
+    corpus = load_corpus(six, on_error="skip")
+    assert corpus.fingerprint == expected
+    assert [name for name, _ in corpus.skipped] == [f"{copy.parent.name}/copy"]
+
+
+def test_a_recording_twice_in_one_part_is_no_leak(six):
+    one, other, *_ = sorted(load_corpus(six).speakers("train"))
+    (six / other / "copy.wav").write_bytes((six / one / "u0.wav").read_bytes())
+    assert not load_corpus(six).skipped

@@ -60,7 +60,7 @@ def load_corpus(
         seed: draws the speakers of each part, where they are not given, and the sentences of
             the synthetic corpus.
         on_error: ``raise`` lists what cannot be used; ``skip`` leaves it out and lists it in
-            ``corpus.skipped``.
+            ``corpus.skipped``. Of one recording in two parts, ``skip`` leaves the first.
         cache: where downloads are kept; None is `config.cache_folder`.
 
     Raises:

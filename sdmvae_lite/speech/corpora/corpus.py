@@ -147,13 +147,14 @@ def select(
             part of which nothing is left.
     """
     kept, faults = {}, []
+    heard: dict[str, tuple[str, Utterance]] = {}
     n_utterances = sum(map(len, parts.values()))
     with tqdm(
         total=n_utterances, desc="checking the corpus", leave=False, delay=_QUIET_SECONDS
     ) as bar:
         for part, utterances in parts.items():
             share = math.inf if minutes is None else 60 * minutes * SHARES[part] / 56
-            kept[part], unusable = _take(utterances, share, bar)
+            kept[part], unusable = _take(part, utterances, share, heard, bar)
             faults += unusable
     raise_or_list(faults, on_error)
     for part, utterances in kept.items():
@@ -163,7 +164,11 @@ def select(
 
 
 def _take(
-    utterances: Iterable[Utterance], seconds: float, bar: tqdm
+    part: str,
+    utterances: Iterable[Utterance],
+    seconds: float,
+    heard: dict[str, tuple[str, Utterance]],
+    bar: tqdm,
 ) -> tuple[tuple[Utterance, ...], list[tuple[str, str]]]:
     """Sound utterances, round the speakers, until they last ``seconds``; and the others."""
     kept, faults, total = [], [], 0.0
@@ -172,6 +177,7 @@ def _take(
             break
         try:
             utterance.source.check()
+            _require_unheard(part, utterance, heard)
         except CorpusError as error:
             faults.append((utterance.id, str(error)))
         else:
@@ -179,6 +185,18 @@ def _take(
             total += utterance.source.seconds
         bar.update()
     return tuple(kept), faults
+
+
+def _require_unheard(
+    part: str, utterance: Utterance, heard: dict[str, tuple[str, Utterance]]
+) -> None:
+    """Check that no other part has the same recording, and enter it into what was heard."""
+    where, first = heard.setdefault(utterance.source.fingerprint(), (part, utterance))
+    if where != part:
+        raise CorpusError(
+            f"{utterance.source} is the same recording as {first.source} in {where}: "
+            "keep it in one part"
+        )
 
 
 def round_speakers(utterances: Iterable[Utterance]) -> Iterator[Utterance]:

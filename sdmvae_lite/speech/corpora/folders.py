@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .audio import SUFFIXES, AudioFile, warn_of_conversion
@@ -32,25 +32,23 @@ def folder_corpus(
     name: str | None = None,
     credit: str | None = None,
 ) -> Corpus:
-    """A folder of ``SPEAKER/…/*.wav|flac|ogg``, or of ``train|validation|test/SPEAKER/…``.
+    """Return the corpus of ``SPEAKER/…/*.wav|flac|ogg``, or ``train|validation|test/SPEAKER/…``.
 
-    Speakers are split 39:8:9 by ``split_speakers``, unless the three parts are there. What has a
+    Speakers are split 39:8:9 by `split_speakers`, unless the three parts are there. What has a
     name that begins with a dot or ``__`` is not looked at, nor is anything beside three given
-    parts.
+    parts. Links are followed, but not back into the corpus.
 
     Raises:
         CorpusError: naming the folder, file or speaker that is at fault.
     """
     faults: Faults = []
-    given = [part for part in PARTS if (root / part).is_dir()]
-    if given and len(given) < len(PARTS):
-        missing = ", ".join(part for part in PARTS if part not in given)
-        raise CorpusError(f"{root} has a folder {given[0]!r} but none for: {missing}")
+    given = _given_parts(root)
     if given:
-        speakers = {part: find_speakers(root / part, faults) for part in PARTS}
+        roots = list(given.values())
+        speakers = {part: _find_speakers(given[part], roots, faults) for part in PARTS}
         require_disjoint(speakers)
     else:
-        everyone = find_speakers(root, faults)
+        everyone = _find_speakers(root, [root], faults)
         raise_or_list(faults, on_error)
         split = split_speakers(everyone, seed)
         speakers = {part: {who: everyone[who] for who in split[part]} for part in PARTS}
@@ -64,48 +62,88 @@ def folder_corpus(
     )
 
 
-def find_speakers(root: Path, faults: Faults) -> dict[str, list[Utterance]]:
-    """The utterances of every speaker folder in ``root``; ``faults`` gains what cannot be one.
+def _given_parts(root: Path) -> dict[str, Path]:
+    """Return the folders of the three parts, whose names may be in capitals; or none at all."""
+    given: dict[str, Path] = {}
+    for folder in sorted(root.iterdir()):
+        part = folder.name.lower()
+        if part in PARTS and folder.is_dir():
+            if part in given:
+                raise CorpusError(f"{given[part]} and {folder} are both the {part} part: join them")
+            given[part] = folder
+    missing = ", ".join(part for part in PARTS if part not in given)
+    if given and missing:
+        first = next(iter(given.values())).name
+        raise CorpusError(f"{root} has a folder {first!r} but none for: {missing}")
+    return given
+
+
+def _find_speakers(
+    folder: Path, roots: Sequence[Path], faults: Faults
+) -> dict[str, list[Utterance]]:
+    """Return the utterances of every speaker in a folder; ``faults`` gains what cannot be one.
+
+    Args:
+        roots: the folders of speakers that the corpus consists of; ``folder`` is one of them.
 
     Raises:
-        CorpusError: if there is no speaker folder.
+        CorpusError: if there is no speaker.
     """
     speakers = {}
-    for folder in sorted(root.iterdir()):
-        if folder.name.startswith(_HIDDEN):
-            continue
-        if not folder.is_dir():
-            if folder.suffix.lower() in SUFFIXES:
-                faults.append((folder.name, f"{folder} is in no speaker's folder"))
-            continue
-        if utterances := _utterances(folder, faults):
-            speakers[folder.name] = utterances
+    for path in _visible(folder, roots, faults):
+        if not path.is_dir():
+            if path.suffix.lower() in SUFFIXES:
+                faults.append((path.name, f"{path} is in no speaker's folder"))
+        elif utterances := _utterances(path, roots, faults):
+            speakers[path.name] = utterances
         else:
-            faults.append((folder.name, f"{folder} holds no {_SUFFIXES_LISTED} file"))
+            faults.append((path.name, f"{path} holds no {_SUFFIXES_LISTED} file"))
     if not speakers:
         raise CorpusError(
-            f"{root} holds no speech: it needs a folder for each speaker, with {_SUFFIXES_LISTED} "
-            "files in it"
+            f"{folder} holds no speech: it needs a folder for each speaker, with "
+            f"{_SUFFIXES_LISTED} files in it"
         )
     return speakers
 
 
-def _utterances(folder: Path, faults: Faults) -> list[Utterance]:
-    """One speaker's utterances, named by their path below ``folder`` without its suffix."""
-    utterances: dict[str, Utterance] = {}
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder)
-        if any(part.startswith(_HIDDEN) for part in inside.parts):
+def _utterances(folder: Path, roots: Sequence[Path], faults: Faults) -> list[Utterance]:
+    """Return one speaker's utterances, named by their path below ``folder`` without its suffix."""
+    found: dict[str, Path] = {}
+    for path in _audio_files(folder, roots, faults):
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        first = found.setdefault(name, path)
+        if first != path:
+            faults.append((f"{folder.name}/{name}", f"{path} has the same name as {first.name}"))
+    return [Utterance(folder.name, name, AudioFile(path)) for name, path in found.items()]
+
+
+def _audio_files(folder: Path, roots: Sequence[Path], faults: Faults) -> Iterator[Path]:
+    for path in _visible(folder, roots, faults):
+        if path.is_dir():
+            yield from _audio_files(path, roots, faults)
+        elif path.suffix.lower() in SUFFIXES and path.is_file():
+            yield path
+
+
+def _visible(folder: Path, roots: Sequence[Path], faults: Faults) -> Iterator[Path]:
+    """Yield what a folder holds, in order, but nothing hidden and no link that leads back."""
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(_HIDDEN):
             continue
-        if path.suffix.lower() not in SUFFIXES or not path.is_file():
-            continue
-        name = inside.with_suffix("").as_posix()
-        if name in utterances:
-            first = utterances[name].source.path.name
-            faults.append((f"{folder.name}/{name}", f"{path} has the same name as {first}"))
+        if path.is_symlink() and path.is_dir() and _leads_back(path, roots):
+            name = next(path.relative_to(root) for root in roots if path.is_relative_to(root))
+            faults.append((name.as_posix(), f"{path} leads back into the corpus: remove this link"))
         else:
-            utterances[name] = Utterance(folder.name, name, AudioFile(path))
-    return list(utterances.values())
+            yield path
+
+
+def _leads_back(link: Path, roots: Sequence[Path]) -> bool:
+    """Whether a link's target lies in the corpus, or holds the corpus or the link itself."""
+    target = link.resolve()
+    outer = [link.parent.resolve(), *(root.resolve() for root in roots)]
+    return any(place.is_relative_to(target) for place in outer) or any(
+        target.is_relative_to(root) for root in outer[1:]
+    )
 
 
 def split_speakers(speakers: Iterable[str], seed: int = 0) -> dict[str, list[str]]:
