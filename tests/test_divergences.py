@@ -208,6 +208,16 @@ def test_the_gradient_of_the_likelihood_is_its_slope_and_leads_out_of_the_deep(l
     assert (complex_gaussian_nll(power.float(), log_variance.float()) < torch.inf).all()
 
 
+@pytest.mark.parametrize("shapes", [((4, 3), (4, 3)), ((3,), (4, 3)), ((4, 1), (3,)), ((), (3,))])
+def test_the_likelihoods_own_gradients_are_those_of_finite_differences(shapes):
+    generator = torch.Generator().manual_seed(0)
+    power, log_variance = (
+        torch.rand(shape, generator=generator, dtype=torch.float64) for shape in shapes
+    )
+    inputs = power.requires_grad_(), (4 * log_variance - 2).requires_grad_()
+    assert torch.autograd.gradcheck(complex_gaussian_nll, inputs)
+
+
 def test_spike_and_slab_kl_is_finite_with_gates_shut_and_open():
     mu, logit = (value.clone().requires_grad_() for value in grid(EXTREMES.clamp(-9, 9), EXTREMES))
     value = spike_and_slab_kl(mu, torch.zeros_like(mu), logit, alpha=1e-6)

@@ -9,9 +9,11 @@ finite; ``tests/test_divergences.py`` holds each to an independent reference.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import logsigmoid, softplus
 
 LOG_VARIANCE_FLOOR = -80.0  # exp(80) is still a float32; far below any power spectrum
@@ -30,9 +32,28 @@ def complex_gaussian_nll(power: Tensor, log_variance: Tensor) -> Tensor:
         power: :math:`s = |x|^2`, any shape, non-negative.
         log_variance: :math:`\log\sigma^2`, same shape.
     """
-    floored = log_variance.clamp(min=LOG_VARIANCE_FLOOR)
-    ratio = power * torch.exp(-floored)
-    return ratio * (1 + (floored - log_variance)) + log_variance
+    return _Likelihood.apply(*torch.broadcast_tensors(power, log_variance))
+
+
+class _Likelihood(torch.autograd.Function):
+    """`complex_gaussian_nll`, with gradients from the ratio |x|²/σ²: an eighth of a step less."""
+
+    @staticmethod
+    def forward(ctx: Any, power: Tensor, log_variance: Tensor) -> Tensor:
+        floored = log_variance.clamp(min=LOG_VARIANCE_FLOOR)
+        ratio = torch.exp(-floored).mul_(power)
+        ctx.save_for_backward(ratio, log_variance)
+        return torch.addcmul(log_variance, ratio, floored.sub_(log_variance).add_(1))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor]:
+        ratio, log_variance = ctx.saved_tensors
+        by_power = None
+        if ctx.needs_input_grad[0]:
+            floored = log_variance.clamp(min=LOG_VARIANCE_FLOOR)
+            by_power = gradient * torch.exp(-floored) * (1 + floored - log_variance)
+        return by_power, torch.addcmul(gradient, gradient, ratio, value=-1)
 
 
 def itakura_saito(power: Tensor, estimate: Tensor) -> Tensor:
