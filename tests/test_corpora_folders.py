@@ -1,9 +1,11 @@
 """Folders of one's own speech."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recordings import recording, write, write_speakers
+from recordings import mode, public_folder, recording, write, write_speakers
 
 from sdmvae_lite.speech.corpora import PARTS, CorpusError, load_corpus
 from sdmvae_lite.speech.corpora.corpus import SHARES
@@ -264,3 +266,33 @@ def test_a_recording_twice_in_one_part_is_no_leak(six):
     one, other, *_ = sorted(load_corpus(six).speakers("train"))
     (six / other / "copy.wav").write_bytes((six / one / "u0.wav").read_bytes())
     assert not load_corpus(six).skipped
+
+
+def test_links_to_nothing_are_named_or_skipped(six):
+    """As those of an archive of which not everything was fetched."""
+    (six / "p0" / "u0.TextGrid").symlink_to("absent")  # nobody needs it
+    expected = load_corpus(six).fingerprint
+    places = ("p6", "p0/absent.wav", "p1/circle.flac", "p2/day/u.wav")
+    for place in places:
+        (six / place).parent.mkdir(exist_ok=True)
+        (six / place).symlink_to(Path(place).name if "circle" in place else ".annex/absent")
+    with pytest.raises(CorpusError, match="the corpus has 4 fault") as error:
+        load_corpus(six)
+    for place in places:
+        assert f"{six / place} is a link to nothing: fetch" in str(error.value)
+    skipping = load_corpus(six, on_error="skip")
+    assert skipping.fingerprint == expected
+    assert sorted(name for name, _ in skipping.skipped) == sorted(places)
+
+
+@pytest.mark.parametrize("bits", [0o000, 0o444], ids=["no rights", "listed but not entered"])
+@pytest.mark.parametrize("place", ["p1", "p1/deep"])
+def test_folders_that_cannot_be_read_are_named_or_skipped(place, bits):
+    with public_folder() as root:
+        write_speakers(root, SIX)
+        write(root / "p1" / "deep" / "u.wav")
+        with mode(root / place, bits):
+            with pytest.raises(CorpusError, match=rf"{root / place} cannot be read .Permission"):
+                load_corpus(root)
+            skipped = load_corpus(root, on_error="skip").skipped
+        assert place in [name for name, _ in skipped]

@@ -124,3 +124,16 @@ def test_what_is_not_the_corpus_is_refused(tmp_path):
 def test_an_unknown_split_is_refused_by_name(tree):
     with pytest.raises(ValueError, match=r"unknown split 'paper' .* authors, ntcd"):
         load_corpus(f"tcd-timit:{tree}", split="paper")
+
+
+def test_links_to_nothing_and_names_given_twice_are_named(tmp_path):
+    root = write_tree(tmp_path, LAYOUTS["NTCD-TIMIT"])
+    folder = root / "Clean" / "volunteers" / "06M" / "straightcam"
+    (folder / "sa2.wav").symlink_to("absent")
+    write(folder / "sa1.WAV", format="WAV")
+    (root / "Clean" / "volunteers" / "60M").symlink_to("absent")
+    corpus = load_corpus(f"tcd-timit:{root}", on_error="skip")
+    assert [name for name, _ in corpus.skipped] == ["60M", "06M/straightcam/sa2.wav", "06M/sa1"]
+    with pytest.raises(CorpusError, match="60M is a link to nothing") as error:
+        load_corpus(f"tcd-timit:{root}")
+    assert "sa1.wav has the same name as sa1.WAV" in str(error.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -90,11 +91,11 @@ def _find_speakers(
         CorpusError: if there is no speaker.
     """
     speakers = {}
-    for path in _visible(folder, roots, faults):
+    for path in visible(folder, roots, faults):
         if not path.is_dir():
             if path.suffix.lower() in SUFFIXES:
                 faults.append((path.name, f"{path} is in no speaker's folder"))
-        elif utterances := _utterances(path, roots, faults):
+        elif utterances := utterances_of(path, _audio_files(path, roots, faults), faults):
             speakers[path.name] = utterances
         else:
             faults.append((path.name, f"{path} holds no {_SUFFIXES_LISTED} file"))
@@ -106,35 +107,59 @@ def _find_speakers(
     return speakers
 
 
-def _utterances(folder: Path, roots: Sequence[Path], faults: Faults) -> list[Utterance]:
-    """Return one speaker's utterances, named by their path below ``folder`` without its suffix."""
+def utterances_of(
+    speaker: Path, files: Iterable[Path], faults: Faults, below: Path = Path()
+) -> list[Utterance]:
+    """Return one speaker's utterances, named by their path below ``speaker`` without its suffix.
+
+    Args:
+        below: what names leave out.
+    """
     found: dict[str, Path] = {}
-    for path in _audio_files(folder, roots, faults):
-        name = path.relative_to(folder).with_suffix("").as_posix()
+    for path in files:
+        name = path.relative_to(speaker / below).with_suffix("").as_posix()
         first = found.setdefault(name, path)
         if first != path:
-            faults.append((f"{folder.name}/{name}", f"{path} has the same name as {first.name}"))
-    return [Utterance(folder.name, name, AudioFile(path)) for name, path in found.items()]
+            faults.append((f"{speaker.name}/{name}", f"{path} has the same name as {first.name}"))
+    return [Utterance(speaker.name, name, AudioFile(path)) for name, path in found.items()]
 
 
 def _audio_files(folder: Path, roots: Sequence[Path], faults: Faults) -> Iterator[Path]:
-    for path in _visible(folder, roots, faults):
+    for path in visible(folder, roots, faults):
         if path.is_dir():
             yield from _audio_files(path, roots, faults)
         elif path.suffix.lower() in SUFFIXES and path.is_file():
             yield path
 
 
-def _visible(folder: Path, roots: Sequence[Path], faults: Faults) -> Iterator[Path]:
-    """Yield what a folder holds, in order, but nothing hidden and no link that leads back."""
-    for path in sorted(folder.iterdir()):
+def visible(folder: Path, roots: Sequence[Path], faults: Faults) -> Iterator[Path]:
+    """Yield what a folder holds, in order, but for what is hidden or cannot be used."""
+    try:
+        paths = sorted(folder.iterdir())
+        os.stat(folder / "..")  # some folders can be listed, but not entered
+    except OSError as error:
+        faults.append((_place(folder, roots), f"{folder} cannot be read ({error.strerror})"))
+        return
+    for path in paths:
         if path.name.startswith(_HIDDEN):
             continue
-        if path.is_symlink() and path.is_dir() and _leads_back(path, roots):
-            name = next(path.relative_to(root) for root in roots if path.is_relative_to(root))
-            faults.append((name.as_posix(), f"{path} leads back into the corpus: remove this link"))
+        if path.is_symlink() and (fault := _fault_of_link(path, roots)):
+            faults.append((_place(path, roots), f"{path} {fault}"))
         else:
             yield path
+
+
+def _place(path: Path, roots: Sequence[Path]) -> str:
+    return next(path.relative_to(root) for root in roots if path.is_relative_to(root)).as_posix()
+
+
+def _fault_of_link(link: Path, roots: Sequence[Path]) -> str | None:
+    """Say what is wrong with a link whose target is not there, or leads back into the corpus."""
+    if not link.exists() and link.suffix.lower() in ("", *SUFFIXES):  # a folder, or speech
+        return "is a link to nothing: fetch what it stands for, or remove it"
+    if link.is_dir() and _leads_back(link, roots):
+        return "leads back into the corpus: remove this link"
+    return None
 
 
 def _leads_back(link: Path, roots: Sequence[Path]) -> bool:

@@ -13,13 +13,12 @@ read 98 sentences each; two divisions of 56 of them into 39, 8 and 9 are in use:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from .audio import AudioFile
 from .corpus import PARTS, Corpus, CorpusError, Utterance
-from .folders import Faults, corpus_of_files
+from .folders import Faults, corpus_of_files, utterances_of, visible
 
 
 def _names(listed: str) -> frozenset[str]:
@@ -74,11 +73,19 @@ def tcd_timit_corpus(
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r} of TCD-TIMIT: choose one of {', '.join(SPLITS)}")
     volunteers = find_volunteers(root)
-    layout, folders = _speaker_folders(volunteers)
-    _require_sound(volunteers, folders)
-    parts, left_out, faults = _divide(folders, split)
+    faults: Faults = []
+    layout, folders = _speaker_folders(volunteers, faults)
+    parts, left_out = _divide(folders, split, faults)
+    files = {
+        who: list(visible(folders[who] / _LAYOUTS[layout], [volunteers], faults))
+        for names in parts.values()
+        for who in names
+    }
+    _require_sound(volunteers, files)
     speakers = {
-        part: {who: _utterances(who, folders[who], faults) for who in names}
+        part: {
+            who: _utterances(folders[who], _LAYOUTS[layout], files[who], faults) for who in names
+        }
         for part, names in parts.items()
     }
     corpus = corpus_of_files(speakers, minutes, on_error, faults, layout, _CREDITS[layout])
@@ -106,54 +113,50 @@ def find_volunteers(root: Path) -> Path:
     )
 
 
-def _speaker_folders(volunteers: Path) -> tuple[str, dict[str, Path]]:
-    """Which of the two corpora this is, and the folder of each speaker's sentences."""
+def _speaker_folders(volunteers: Path, faults: Faults) -> tuple[str, dict[str, Path]]:
+    """Return which of the two corpora this is, and the folder of each speaker."""
+    found = list(visible(volunteers, [volunteers], faults))
     for layout, below in _LAYOUTS.items():
-        folders = {
-            folder.name: folder / below
-            for folder in sorted(volunteers.iterdir())
-            if (folder / below).is_dir()
-        }
+        folders = {folder.name: folder for folder in found if (folder / below).is_dir()}
         if folders:
             return layout, folders
     expected = " nor ".join(f"SPEAKER/{below.as_posix()}" for below in _LAYOUTS.values())
     raise CorpusError(f"{volunteers} holds neither {expected}")
 
 
-def _require_sound(volunteers: Path, folders: Mapping[str, Path]) -> None:
+def _require_sound(volunteers: Path, files: Mapping[str, Sequence[Path]]) -> None:
     """Stop where TCD-TIMIT's video clips are, but not yet their sound."""
-    files = [path for folder in folders.values() for path in folder.iterdir()]
-    n_clips = sum(path.suffix.lower() == ".mp4" for path in files)
-    if n_clips and not any(path.suffix.lower() == ".wav" for path in files):
+    suffixes = [path.suffix.lower() for whose in files.values() for path in whose]
+    if ".mp4" in suffixes and ".wav" not in suffixes:
         raise CorpusError(
-            f"{volunteers} holds {n_clips} video clips and no .wav file; extract their sound:\n"
-            f"  find '{volunteers}' -path '*/straightcam/*.mp4' {_EXTRACT_SOUND}"
+            f"{volunteers} holds {suffixes.count('.mp4')} video clips and no .wav file; extract "
+            f"their sound:\n  find '{volunteers}' -path '*/straightcam/*.mp4' {_EXTRACT_SOUND}"
         )
 
 
 def _divide(
-    folders: Mapping[str, Path], split: str
-) -> tuple[dict[str, list[str]], list[tuple[str, str]], Faults]:
-    """Who is in which part, who is in none, and who should be there and is not."""
+    folders: Mapping[str, Path], split: str, faults: Faults
+) -> tuple[dict[str, list[str]], list[tuple[str, str]]]:
+    """Return who is in which part, and who in none; ``faults`` gains who should be there."""
     chosen = dict(SPLITS[split])
-    held_out = chosen["validation"] | chosen["test"]
-    chosen.setdefault("train", frozenset(folders) - held_out)
+    chosen.setdefault("train", folders.keys() - chosen["validation"] - chosen["test"])
+    for part in PARTS:
+        for who in sorted(chosen[part] - folders.keys()):
+            absent = f"speaker {who} of the {part} part of the split {split!r} is absent"
+            faults.append((who, absent))
     parts = {part: sorted(chosen[part] & folders.keys()) for part in PARTS}
-    absent = {who: part for part in PARTS for who in sorted(chosen[part] - folders.keys())}
-    faults = [
-        (who, f"speaker {who} of the {part} part of the split {split!r} is absent")
-        for who, part in absent.items()
-    ]
     outside = sorted(folders.keys() - frozenset().union(*chosen.values()))
-    return parts, [(who, f"in no part of the split {split!r}") for who in outside], faults
+    return parts, [(who, f"in no part of the split {split!r}") for who in outside]
 
 
-def _utterances(who: str, folder: Path, faults: Faults) -> list[Utterance]:
-    files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    sounds = {path.stem: path for path in files if path.suffix.lower() == ".wav"}
+def _utterances(
+    speaker: Path, below: Path, files: Sequence[Path], faults: Faults
+) -> list[Utterance]:
+    sounds = [path for path in files if path.suffix.lower() == ".wav"]
+    names = {path.stem for path in sounds}
     for clip in files:
-        if clip.suffix.lower() == ".mp4" and clip.stem not in sounds:
-            faults.append((f"{who}/{clip.stem}", f"{clip} has no .wav file beside it"))
+        if clip.suffix.lower() == ".mp4" and clip.stem not in names:
+            faults.append((f"{speaker.name}/{clip.stem}", f"{clip} has no .wav file beside it"))
     if not sounds:
-        faults.append((who, f"{folder} holds no .wav file"))
-    return [Utterance(who, name, AudioFile(path)) for name, path in sounds.items()]
+        faults.append((speaker.name, f"{speaker / below} holds no .wav file"))
+    return utterances_of(speaker, sounds, faults, below)
