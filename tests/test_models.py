@@ -139,10 +139,18 @@ def test_a_dictionary_that_does_not_fit_is_refused(dictionary, named):
         SDMVAE(CONFIGS["sdm-identity"], dictionary)
 
 
-@pytest.mark.parametrize("model", [SDMVAE, VSC])
-def test_a_configuration_of_another_model_is_refused(model):
-    with pytest.raises(ValueError, match="is of a vae, not of a"):
-        model(CONFIGS["vae"])
+class Own(SDMVAE):
+    """A model of a reader's."""
+
+
+@pytest.mark.parametrize("model", [VAE, SDMVAE, VSC, Own])
+@every_model
+def test_a_configuration_of_another_model_is_refused(config, model):
+    if config.model == model.takes:
+        assert model(config).config == config
+    else:
+        with pytest.raises(ValueError, match=rf"{model.__name__} takes .* not of a {config.model}"):
+            model(config)
 
 
 def test_reparametrised_samples_have_the_posterior_moments():

@@ -54,8 +54,15 @@ class VAE(nn.Module):
     See :doc:`05_train_a_vae`.
     """
 
+    takes = "vae"  # the ``model`` of the configurations that it is built from
+
     def __init__(self, config: ModelConfig = ModelConfig()) -> None:
         super().__init__()
+        if config.model != self.takes:  # else it would be saved as what it is not
+            raise ValueError(
+                f"{type(self).__name__} takes the configuration of a {self.takes}, "
+                f"not of a {config.model}: {config}"
+            )
         self.config = config
         self.encoder_hidden = nn.Linear(config.n_bins, config.hidden)
         self.encoder_mu = nn.Linear(config.hidden, config.code_size)
@@ -123,12 +130,14 @@ class SDMVAE(VAE):
             is not normalised.
     """
 
+    takes = "sdm-vae"
+    dictionary: Tensor  # D, (m, code_size)
+
     def __init__(
         self,
         config: ModelConfig = ModelConfig(model="sdm-vae"),
         dictionary: Tensor | None = None,
     ) -> None:
-        _require_model("sdm-vae", config)
         super().__init__(config)
         if dictionary is None:
             dictionary = build_dictionary(config)
@@ -168,12 +177,14 @@ class VSC(VAE):
         ValueError: if the configuration is of another model.
     """
 
+    takes = "vsc"
+    slope: Tensor  # of the relaxed gate
+    warmup: Tensor  # how much of the slab's mean and log-variance comes in: 0 to 1
     slope_range = (50.0, 200.0)
     slope_epochs = 100
     warmup_epochs = 20
 
     def __init__(self, config: ModelConfig = ModelConfig(model="vsc")) -> None:
-        _require_model("vsc", config)
         super().__init__(config)
         self.encoder_gate = nn.Linear(config.hidden, config.m)
         self.register_buffer("slope", torch.tensor(self.slope_range[0]))
@@ -233,9 +244,7 @@ class VSC(VAE):
         return torch.einsum("bu,bum->bm", weights, kl), weights @ second_moment
 
 
-def _require_model(name: str, config: ModelConfig) -> None:
-    if config.model != name:  # else it would be saved as what it is not
-        raise ValueError(f"the configuration is of a {config.model}, not of a {name}: {config}")
+CLASSES = {kind.takes: kind for kind in (VAE, VSC, SDMVAE)}
 
 
 def reparametrise(mu: Tensor, logvar: Tensor, generator: Generator | None = None) -> Tensor:
@@ -277,7 +286,7 @@ def build_model(config: ModelConfig, seed: int | None = None, kind: type[VAE] | 
     >>> build_model(ModelConfig(model="sdm-vae", dictionary="dct", k=64), seed=0).dictionary.shape
     torch.Size([32, 64])
     """
-    kind = kind or {"vae": VAE, "vsc": VSC, "sdm-vae": SDMVAE}[config.model]
+    kind = kind or CLASSES[config.model]
     if seed is None:
         return kind(config)
     with _SEEDING, torch.random.fork_rng(devices=[]):
