@@ -130,6 +130,16 @@ def test_the_dictionary_is_saved_but_not_learned():
     assert "dictionary" not in dict(model.named_parameters())
 
 
+def test_a_model_has_a_dictionary_of_its_own():
+    """Loading other weights into it leaves the caller's matrix alone, and the other way round."""
+    mine = dct_dictionary(8, 8)
+    model = SDMVAE(CONFIGS["sdm-identity"], mine)
+    model.load_state_dict(SDMVAE(CONFIGS["sdm-identity"]).state_dict())
+    assert torch.equal(mine, dct_dictionary(8, 8))
+    mine.zero_()
+    assert torch.equal(model.dictionary, torch.eye(8))
+
+
 @pytest.mark.parametrize(
     ("dictionary", "named"),
     [(torch.eye(4), r"shape \(4, 4\), the model needs \(8, 8\)"), (2 * torch.eye(8), "norm 2")],

@@ -147,7 +147,7 @@ class SDMVAE(VAE):
                 f"the dictionary has shape {tuple(dictionary.shape)}, "
                 f"the model needs {(config.m, config.code_size)}"
             )
-        self.register_buffer("dictionary", dictionary)
+        self.register_buffer("dictionary", dictionary.clone())
 
     def synthesis(self, code: Tensor) -> Tensor:
         """z = D a, row by row: (batch, k) to (batch, m) (eq. 4)."""
