@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from recordings import write
+from recordings import mode, public_folder, write
 
 from sdmvae_lite.speech.corpora import PARTS, CorpusError, load_corpus
 from sdmvae_lite.speech.corpora import librispeech as module
@@ -97,6 +97,19 @@ def test_the_cache_may_come_from_the_environment(server, tmp_path, monkeypatch):
     monkeypatch.setenv("SDMVAE_CORPUS", "librispeech")
     assert load_corpus(minutes=0.1).name == "LibriSpeech"
     assert left_in(tmp_path / "cache") == ["LibriSpeech-dev-clean"]
+
+
+def test_the_cache_may_begin_at_home(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    load_corpus("librispeech", minutes=0.1, cache="~/cache")
+    assert left_in(tmp_path / "cache") == ["LibriSpeech-dev-clean"]
+
+
+def test_a_cache_that_has_it_need_not_be_writable(archive):
+    with public_folder() as folder, serving(archive) as running:
+        there = fetch(folder, running.url, running.sha256)
+        with mode(folder, 0o555):
+            assert fetch(folder, running.url, running.sha256) == there
 
 
 def test_who_comes_second_waits_for_the_first(server, tmp_path):

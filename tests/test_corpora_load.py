@@ -27,6 +27,15 @@ def test_the_home_folder_may_be_written_as_a_tilde(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     assert load_corpus("~/mine").name == "mine"
+    monkeypatch.setenv("SDMVAE_CORPUS", "~/mine")
+    assert load_corpus().name == "mine"
+    with pytest.raises(CorpusError, match="holds no folder 'volunteers'"):
+        load_corpus("tcd-timit:~/mine")
+
+
+def test_a_home_that_nobody_knows_is_no_folder():
+    with pytest.raises(ValueError, match=r"unknown corpus '~nobody-at-all/mine'"):
+        load_corpus("~nobody-at-all/mine")
 
 
 @pytest.mark.parametrize("name", ["librespeech", "no/such/folder", "synthetic:x"])

@@ -78,20 +78,22 @@ def load_corpus(
     """
     name = os.fspath(name_or_folder or os.environ.get("SDMVAE_CORPUS") or "synthetic")
     _require_valid(minutes, on_error)
-    kind, _, folder = name.partition(":")
+    kind, _, below = name.partition(":")
     if split is not None and kind != "tcd-timit":
         raise ValueError(f"split={split!r} is for tcd-timit alone, not for corpus {name!r}")
     if name == "synthetic":
         return synthetic_corpus(minutes, seed)
     if name == "librispeech":
-        return librispeech_corpus(minutes, seed, on_error, Path(cache) if cache else None)
+        return librispeech_corpus(minutes, seed, on_error, _folder(cache) if cache else None)
     if kind == "tcd-timit":
-        if not folder:
+        if not below:
             raise ValueError("tcd-timit needs the folder that holds it: 'tcd-timit:FOLDER'")
-        return tcd_timit_corpus(_existing(folder), minutes, split, on_error)
-    if not Path(name).expanduser().is_dir():
+        if not _folder(below).is_dir():
+            raise CorpusError(f"there is no folder {below!r}")
+        return tcd_timit_corpus(_folder(below), minutes, split, on_error)
+    if not _folder(name).is_dir():
         raise ValueError(f"unknown corpus {name!r}, and no such folder: choose {_CHOICES}")
-    return folder_corpus(_existing(name), minutes, seed, on_error)
+    return folder_corpus(_folder(name), minutes, seed, on_error)
 
 
 def _require_valid(minutes: float | None, on_error: str) -> None:
@@ -101,8 +103,6 @@ def _require_valid(minutes: float | None, on_error: str) -> None:
         raise ValueError(f"on_error must be 'raise' or 'skip', not {on_error!r}")
 
 
-def _existing(folder: str) -> Path:
-    path = Path(folder).expanduser()
-    if not path.is_dir():
-        raise CorpusError(f"there is no folder {folder!r}")
-    return path
+def _folder(path: str | os.PathLike[str]) -> Path:
+    """Return a path with ``~`` expanded, left as it is where nobody knows that home."""
+    return Path(os.path.expanduser(path))
