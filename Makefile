@@ -60,12 +60,14 @@ serve: book  ## serve the rendered book on this machine
 lab: setup  ## open the chapters in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir book
 
-test: lint  ## check the style, then run every test
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+test: lint  ## check style and types, then run every test
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
+		--cov --cov-report term-missing:skip-covered $(PYTEST_ARGS)
 
-lint: setup  ## check the style of code and notebooks
+lint: setup  ## check the style of code and notebooks, and the package's types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/mypy
 
 format: setup  ## put code and notebooks in order
 	$(BIN)/python tools/strip_notebooks.py book
@@ -93,5 +95,5 @@ bench: setup  ## measure speed and memory (a quarter of an hour, on a machine th
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks
 
 clean:  ## forget the environment, the book and every cache
-	rm -rf $(VENV) _build build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) _build build *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

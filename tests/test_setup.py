@@ -2,8 +2,11 @@
 
 import ast
 import re
+import shutil
+import subprocess
 import sys
 import tomllib
+import zipfile
 
 import pytest
 import yaml
@@ -96,6 +99,23 @@ def test_environment_takes_its_pins_from_the_lock():
     assert python in PYTHONS
 
 
+def test_a_wheel_holds_the_whole_package_and_its_command(tmp_path):
+    for name in ("sdmvae_lite", "results"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    build = "from setuptools import build_meta; build_meta.build_wheel('.')"
+    subprocess.run([sys.executable, "-c", build], cwd=tmp_path, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as opened:
+        shipped = {name for name in opened.namelist() if not name.split("/")[0].endswith("info")}
+        (scripts,) = (name for name in opened.namelist() if name.endswith("entry_points.txt"))
+        assert b"sdmvae = sdmvae_lite.cli:main" in opened.read(scripts)
+    package = {path for path in (tmp_path / "sdmvae_lite").rglob("*") if path.is_file()}
+    records = {f"sdmvae_lite/results/{path.name}" for path in (tmp_path / "results").iterdir()}
+    assert shipped == records | {path.relative_to(tmp_path).as_posix() for path in package}
+
+
 def sources():
     """The code of the package and of the chapters, but for the cells that only Colab runs."""
     for path in (ROOT / "sdmvae_lite").rglob("*.py"):
@@ -114,6 +134,7 @@ def test_every_import_is_a_declared_dependency():
                 imported.add(node.module.split(".")[0])
     others = imported - set(sys.stdlib_module_names) - {"sdmvae_lite"}
     declared = {requirement.name for requirement in DEPENDENCIES}
+    declared |= {"distributed"}  # the extra `dask`, imported where a cluster is named
     assert {DISTRIBUTION.get(name, name) for name in others} <= declared
 
 
