@@ -1,7 +1,9 @@
 """load_corpus: which corpus it is, and what it refuses."""
 
 import math
+import re
 
+import numpy as np
 import pytest
 from recordings import write_speakers
 
@@ -51,10 +53,30 @@ def test_a_file_is_no_corpus(tmp_path):
         load_corpus(path)
 
 
-@pytest.mark.parametrize("minutes", [0, -1, math.nan, math.inf])
-def test_minutes_out_of_range_are_named(minutes):
-    with pytest.raises(ValueError, match=f"minutes must be positive.*not {minutes}"):
+@pytest.mark.parametrize("minutes", [0, -1, math.nan, math.inf, "5", True, [5]])
+def test_minutes_that_are_none_are_named(minutes):
+    with pytest.raises(
+        ValueError, match=f"minutes must be a positive number.*not {re.escape(repr(minutes))}"
+    ):
         load_corpus("synthetic", minutes)
+
+
+@pytest.mark.parametrize("minutes", [1, np.int64(1), np.float32(1)])
+def test_minutes_may_be_any_number(minutes):
+    assert (
+        load_corpus("synthetic", minutes).fingerprint == load_corpus("synthetic", 1.0).fingerprint
+    )
+
+
+def test_a_seed_may_be_numpys():
+    expected = load_corpus("synthetic", minutes=1, seed=3).fingerprint
+    assert load_corpus("synthetic", minutes=1, seed=np.int64(3)).fingerprint == expected
+
+
+@pytest.mark.parametrize("seed", [1.5, "1", None, True])
+def test_a_seed_that_is_no_whole_number_is_named(seed):
+    with pytest.raises(ValueError, match=f"seed must be a whole number, not {seed!r}"):
+        load_corpus("synthetic", minutes=1, seed=seed)
 
 
 def test_an_unknown_way_with_errors_is_named():

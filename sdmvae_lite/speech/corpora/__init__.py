@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+from numbers import Integral, Real
 from pathlib import Path
 
 from ...config import SAMPLE_RATE
@@ -77,7 +78,8 @@ def load_corpus(
     ValueError: unknown corpus 'synthetik', and no such folder: choose 'synthetic', ...
     """
     name = os.fspath(name_or_folder or os.environ.get("SDMVAE_CORPUS") or "synthetic")
-    _require_valid(minutes, on_error)
+    _require_valid(minutes, seed, on_error)
+    seed = int(seed)  # another kind of integer would be another seed
     kind, _, below = name.partition(":")
     if split is not None and kind != "tcd-timit":
         raise ValueError(f"split={split!r} is for tcd-timit alone, not for corpus {name!r}")
@@ -96,11 +98,19 @@ def load_corpus(
     return folder_corpus(_folder(name), minutes, seed, on_error)
 
 
-def _require_valid(minutes: float | None, on_error: str) -> None:
-    if minutes is not None and not (minutes > 0 and math.isfinite(minutes)):
-        raise ValueError(f"minutes must be positive, or None for everything, not {minutes!r}")
+def _require_valid(minutes: float | None, seed: int, on_error: str) -> None:
+    if minutes is not None and not (_is(minutes, Real) and 0 < minutes < math.inf):
+        raise ValueError(
+            f"minutes must be a positive number, or None for everything, not {minutes!r}"
+        )
+    if not _is(seed, Integral):
+        raise ValueError(f"seed must be a whole number, not {seed!r}")
     if on_error not in ("raise", "skip"):
         raise ValueError(f"on_error must be 'raise' or 'skip', not {on_error!r}")
+
+
+def _is(value: object, kind: type) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def _folder(path: str | os.PathLike[str]) -> Path:
