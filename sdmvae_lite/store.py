@@ -13,8 +13,9 @@ import functools
 import hashlib
 import json
 import os
+import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -138,6 +139,28 @@ def write(path: Path, content: bytes | Iterable[bytes]) -> None:
         part.unlink(missing_ok=True)
 
 
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write a new folder of files whole or not at all.
+
+    Raises:
+        FileExistsError: if there is something at ``folder`` already; it is left as it is.
+        OSError: naming the folder, as `write` does.
+    """
+    if folder.exists():
+        raise FileExistsError(f"{folder} exists already: choose another name, or remove it first")
+    part = folder.with_name(f"{folder.name}.{uuid4().hex}.part")
+    try:
+        with _naming(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            _remove_left_over(folder)
+            part.mkdir()
+            for name, content in files.items():
+                (part / name).write_bytes(content)
+            part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
 def keep(path: Path, value: Any) -> None:
     """Write a value that JSON can hold, with its checksum; raises as `write` does."""
     text = json.dumps(value)
@@ -159,7 +182,7 @@ def _remove_left_over(path: Path) -> None:
     for part in path.parent.glob(f"{path.name}.*.part"):
         try:
             if time.time() - part.stat().st_mtime > _LEFT_OVER:
-                part.unlink()
+                shutil.rmtree(part) if part.is_dir() else part.unlink()
         except FileNotFoundError:  # another process was faster
             pass
 

@@ -4,52 +4,47 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from ..config import ModelConfig, from_dict, to_dict
+from ..store import write_folder
 from .models import VAE, build_model
 
 
-def save_model(model: VAE, folder: str | Path, **notes: Any) -> Path:
-    """Write a model's weights and configuration to a new folder.
+def save_model(model: VAE, folder: str | os.PathLike[str], **notes: Any) -> Path:
+    """Write a model's weights and configuration to a new folder, and return its path.
 
     Args:
         notes: anything JSON can hold, kept beside the configuration for whoever opens the file.
 
     Raises:
         FileExistsError: if there is something at ``folder`` already; it is left as it is.
+        OSError: naming the folder, if it cannot be written, as on a full disk; nothing is left.
     """
-    folder = Path(folder)
-    if folder.exists():
-        raise FileExistsError(f"{folder} exists already: choose another name, or remove it first")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        save_file(on_cpu(model.state_dict()), part / "weights.safetensors")
-        description = {"model": to_dict(model.config), "notes": notes}
-        (part / "model.json").write_text(json.dumps(description, indent=2) + "\n")
-        part.chmod(0o755)
-        os.rename(part, folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    folder = Path(folder).expanduser()
+    description = {"model": to_dict(model.config), "notes": notes}
+    files = {
+        "weights.safetensors": save(on_cpu(model.state_dict())),
+        "model.json": f"{json.dumps(description, indent=2)}\n".encode(),
+    }
+    write_folder(folder, files)
     return folder
 
 
-def load_model(folder: str | Path) -> VAE:
-    """The model that `save_model` wrote, on the CPU and ready to resynthesise.
+def load_model(folder: str | os.PathLike[str]) -> VAE:
+    """Return the model that `save_model` wrote, on the CPU and ready to resynthesise.
 
     Raises:
         FileNotFoundError: if a file is missing, naming it.
         ValueError: if a file is damaged, or the weights are of another configuration.
     """
-    description, weights = Path(folder) / "model.json", Path(folder) / "weights.safetensors"
+    folder = Path(folder).expanduser()
+    description, weights = folder / "model.json", folder / "weights.safetensors"
     for path in (description, weights):
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing: a saved model is a folder with two files")

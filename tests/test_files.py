@@ -1,11 +1,17 @@
+import errno
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 import torch
-from sdmvae_lite.storage import load_model, save_model
 
 from sdmvae_lite.config import ModelConfig
+from sdmvae_lite.model.files import load_model, save_model
 from sdmvae_lite.model.models import build_model
 
 CONFIGS = {
@@ -46,6 +52,49 @@ def test_nothing_is_left_when_saving_fails(tmp_path):
     with pytest.raises(TypeError):
         save_model(build_model(CONFIGS["vae"], seed=0), tmp_path / "model", notes=object())
     assert os.listdir(tmp_path) == []
+
+
+def test_the_umask_says_who_may_read(tmp_path):
+    before = os.umask(0o027)
+    try:
+        folder = save_model(build_model(CONFIGS["vae"], seed=0), tmp_path / "model")
+    finally:
+        os.umask(before)
+    assert folder.stat().st_mode & 0o777 == 0o750
+    assert [file.stat().st_mode & 0o777 for file in folder.iterdir()] == [0o640] * 2
+
+
+def test_a_full_disk_is_named_and_nothing_is_left(tmp_path, monkeypatch):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match=f"{tmp_path}/model cannot be written .*free some room"):
+        save_model(build_model(CONFIGS["vae"], seed=0), tmp_path / "model")
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path):
+    program = """
+import os, signal, sys
+from pathlib import Path
+from sdmvae_lite import ModelConfig, build_model, save_model
+Path.rename = lambda *paths: os.kill(os.getpid(), signal.SIGKILL)
+save_model(build_model(ModelConfig(m=4, hidden=8, n_bins=33)), sys.argv[1])
+"""
+    command = [sys.executable, "-c", program, tmp_path / "model"]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    long_ago = time.time() - 7200
+    os.utime(left, (long_ago, long_ago))
+    save_model(build_model(CONFIGS["vae"], seed=0), str(tmp_path / "model"))
+    assert os.listdir(tmp_path) == ["model"]
+
+
+def test_a_home_folder_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert save_model(build_model(CONFIGS["vae"], seed=0), "~/model") == tmp_path / "model"
+    assert load_model("~/model").config == CONFIGS["vae"]
 
 
 @pytest.mark.parametrize("name", ["model.json", "weights.safetensors"])
