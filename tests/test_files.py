@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from sdmvae_lite.config import ModelConfig
 from sdmvae_lite.model.files import load_model, save_model
@@ -118,6 +119,24 @@ def test_damaged_weights_are_named(saved):
     path = saved / "weights.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(ValueError, match=r"weights.safetensors does not hold the weights"):
+        load_model(saved)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        (lambda x: x.fill_(torch.nan), "encoder_mu.bias holds NaN or infinite values"),
+        (lambda x: x.fill_(-torch.inf), "encoder_mu.bias holds NaN or infinite values"),
+        (torch.Tensor.int, r"encoder_mu.bias: expected \(6,\) torch.float32, found .*int32"),
+        (torch.Tensor.half, r"encoder_mu.bias: expected \(6,\) torch.float32, found .*float16"),
+    ],
+)
+def test_weights_that_are_no_numbers_are_refused(saved, spoil, named):
+    path = saved / "weights.safetensors"
+    state = load_file(path)
+    state["encoder_mu.bias"] = spoil(state["encoder_mu.bias"])
+    save_file(state, path)
+    with pytest.raises(ValueError, match=rf"weights.safetensors does not hold .*: {named}"):
         load_model(saved)
 
 

@@ -1,9 +1,11 @@
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from toc import ROOT
 
-from sdmvae_lite import pretrained
 from sdmvae_lite.config import ModelConfig
+from sdmvae_lite.model import pretrained
 from sdmvae_lite.model.dictionaries import dct_dictionary
 from sdmvae_lite.model.models import SDMVAE, build_model
 from sdmvae_lite.model.pretrained import WEIGHTS, load_pretrained, pretrained_names, save_pretrained
@@ -49,6 +51,18 @@ def test_half_precision_rounds_and_the_dictionary_is_exact(tmp_path, monkeypatch
     for name, value in model.state_dict().items():
         within = 0 if name == "dictionary" else 2**-11
         torch.testing.assert_close(loaded[name], value, rtol=within, atol=within * 2**-14)
+
+
+@pytest.mark.parametrize("spoil", [torch.Tensor.int, lambda x: x.fill_(torch.nan)])
+def test_weights_that_are_no_numbers_are_refused(tmp_path, monkeypatch, spoil):
+    path = save_pretrained(build_model(ModelConfig(m=4, hidden=8), seed=1), str(tmp_path))
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    state = load_file(path)
+    save_file(state | {"encoder_mu.bias": spoil(state["encoder_mu.bias"])}, path, metadata)
+    monkeypatch.setattr(pretrained, "WEIGHTS", tmp_path)
+    with pytest.raises(ValueError, match=r"vae-4-h8.* does not hold the weights .*encoder_mu.bias"):
+        load_pretrained("vae-4-h8")
 
 
 def test_other_names_are_refused():

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
@@ -60,12 +61,22 @@ def load_model(folder: str | os.PathLike[str]) -> VAE:
 
 
 def load_state(model: VAE, state: dict[str, Tensor]) -> None:
-    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in state.items()}
+    """Load weights that are the model's by name, shape and type, and finite.
+
+    Raises:
+        ValueError: naming the first that is not.
+    """
+    found, expected = _described(state), _described(model.state_dict())
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
             raise ValueError(f"{name}: expected {expected.get(name)}, found {found.get(name)}")
+        if not torch.isfinite(state[name]).all():
+            raise ValueError(f"{name} holds NaN or infinite values")
     model.load_state_dict(state)
+
+
+def _described(state: dict[str, Tensor]) -> dict[str, str]:
+    return {name: f"{tuple(value.shape)} {value.dtype}" for name, value in state.items()}
 
 
 def on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

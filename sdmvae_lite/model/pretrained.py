@@ -7,6 +7,7 @@ trained on. See :doc:`13_rebuild_table_1`.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from safetensors.torch import load_file, save
 
 from ..config import ModelConfig, from_dict, to_dict
 from ..store import write
+from .files import load_state
 from .models import VAE, build_model
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
@@ -51,13 +53,18 @@ def load_pretrained(name: str) -> VAE:
     with safe_open(path, framework="pt") as file:
         config = from_dict(ModelConfig, json.loads(file.metadata()["model"]))
     model = build_model(config, seed=0)
-    state = model.state_dict()
-    state |= {key: value.float() for key, value in load_file(path).items()}
-    model.load_state_dict(state)
+    found = {
+        key: value.float() if value.dtype == torch.float16 else value
+        for key, value in load_file(path).items()
+    }
+    try:
+        load_state(model, model.state_dict() | found)
+    except ValueError as error:
+        raise ValueError(f"{path} does not hold the weights of {name}: {error}") from None
     return model.eval()
 
 
-def save_pretrained(model: VAE, folder: Path) -> Path:
+def save_pretrained(model: VAE, folder: str | os.PathLike[str]) -> Path:
     """Write what `load_pretrained` reads, under the name of the model's row.
 
     A dictionary is left out: it is built anew, exactly. See :doc:`13_rebuild_table_1`.
@@ -75,6 +82,6 @@ def save_pretrained(model: VAE, folder: Path) -> Path:
         for key, value in model.state_dict().items()
         if key != "dictionary"
     }
-    path = folder / f"{model.config.name}.safetensors"
+    path = Path(folder).expanduser() / f"{model.config.name}.safetensors"
     write(path, save(half, metadata={"model": json.dumps(to_dict(model.config))}))
     return path
