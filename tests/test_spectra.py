@@ -122,6 +122,28 @@ def test_normalised_waveforms_peak_at_one_whatever_the_sign():
         normalise(np.zeros(2000))
 
 
+@pytest.mark.parametrize("kind", [np.int8, np.int16, np.int32])
+@pytest.mark.parametrize("transform", [stft, training_frames, normalise])
+def test_integer_samples_are_the_waveform_that_they_stand_for(kind, transform):
+    whole = np.round(100 * noise(4000)).astype(kind)
+    np.testing.assert_allclose(transform(whole), transform(whole.astype(np.float32)))
+    assert transform(whole).dtype == transform(whole.astype(np.float32)).dtype
+
+
+@pytest.mark.parametrize("transform", [stft, training_frames, normalise])
+def test_a_list_is_a_waveform(transform):
+    waveform = noise(2000)
+    np.testing.assert_array_equal(transform(waveform.tolist()), transform(waveform))
+
+
+@pytest.mark.parametrize("transform", [stft, training_frames, normalise])
+@pytest.mark.parametrize("kind", [np.uint8, bool, complex, str])
+def test_samples_that_are_no_waveform_are_refused_by_their_type(kind, transform):
+    waveform = (100 + 100 * noise(4000)).astype(np.uint8).astype(kind)
+    with pytest.raises(ValueError, match=f"not {waveform.dtype}: read the file as float"):
+        transform(waveform)
+
+
 def test_quiet_ends_are_trimmed_and_a_quiet_middle_stays():
     quiet, loud = 0.001 * noise(16_000, 1), noise(16_000, 2)
     waveform = np.concatenate([quiet, loud, quiet, loud, quiet])

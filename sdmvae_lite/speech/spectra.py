@@ -10,6 +10,7 @@ import librosa
 import numpy as np
 import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike
 
 from ..config import STFTConfig
 
@@ -31,7 +32,7 @@ def sine_window(length: int) -> np.ndarray:
     return np.sin(np.pi * (np.arange(length) + 0.5) / length)
 
 
-def stft(waveform: np.ndarray, stft: STFTConfig = STFTConfig()) -> np.ndarray:
+def stft(waveform: ArrayLike, stft: STFTConfig = STFTConfig()) -> np.ndarray:
     """Return the short-time Fourier transform of a waveform (n_samples,).
 
     Frame i is centred on sample i · hop; the ends are padded with zeros.
@@ -41,9 +42,10 @@ def stft(waveform: np.ndarray, stft: STFTConfig = STFTConfig()) -> np.ndarray:
         complex (1 + n_samples // hop, n_bins), at the waveform's precision.
 
     Raises:
-        ValueError: if the waveform is not one-dimensional or shorter than a window.
+        ValueError: if the waveform is not one-dimensional, shorter than a window, or holds
+            neither floats nor signed integers.
     """
-    _require_a_window(waveform, stft)
+    waveform = _long_enough(waveform, stft)
     return librosa.stft(
         waveform,
         n_fft=stft.window_length,
@@ -83,16 +85,15 @@ def power_and_phase(spectrum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return magnitude**2, phase.astype(spectrum.dtype)
 
 
-def normalise(waveform: np.ndarray) -> np.ndarray:
+def normalise(waveform: ArrayLike) -> np.ndarray:
     """Return the waveform divided by its largest absolute sample.
 
     See :doc:`02_speech_to_spectra`.
 
     Raises:
-        ValueError: if it is silent, or not finite.
+        ValueError: if it is silent, not finite, or holds neither floats nor signed integers.
     """
-    if waveform.dtype.kind != "f":  # the most negative integer has no absolute value
-        waveform = waveform.astype(np.float32)
+    waveform = _as_float(waveform)
     peak = np.abs(waveform).max(initial=0.0)
     if not np.isfinite(peak):
         raise ValueError("the waveform holds samples that are NaN or infinite")
@@ -113,7 +114,7 @@ def trim(waveform: np.ndarray) -> np.ndarray:
     return waveform[loud[0] * _LEVEL_HOP : (loud[-1] + 1) * _LEVEL_HOP]
 
 
-def training_frames(waveform: np.ndarray, stft: STFTConfig = STFTConfig()) -> np.ndarray:
+def training_frames(waveform: ArrayLike, stft: STFTConfig = STFTConfig()) -> np.ndarray:
     """Return the power spectra of a training utterance, float32 (n_frames, n_bins).
 
     The utterance is normalised and trimmed, or kept whole where the rest would be shorter than a
@@ -121,11 +122,10 @@ def training_frames(waveform: np.ndarray, stft: STFTConfig = STFTConfig()) -> np
     speed: all frames are transformed at once. See :doc:`12_bring_your_own_speech`.
 
     Raises:
-        ValueError: if the waveform is not one-dimensional, shorter than a window, silent or not
-            finite.
+        ValueError: if the waveform is not one-dimensional, shorter than a window, silent, not
+            finite, or holds neither floats nor signed integers.
     """
-    _require_a_window(waveform, stft)
-    waveform = normalise(waveform)
+    waveform = normalise(_long_enough(waveform, stft))
     trimmed = trim(waveform)
     kept = trimmed if len(trimmed) >= stft.window_length else waveform
     window = sine_window(stft.window_length).astype(kept.dtype)
@@ -139,11 +139,25 @@ def _centred_frames(waveform: np.ndarray, length: int, hop: int) -> np.ndarray:
     return sliding_window_view(np.pad(waveform, length // 2), length)[::hop]
 
 
-def _require_a_window(waveform: np.ndarray, stft: STFTConfig) -> None:
-    if waveform.ndim != 1:
-        raise ValueError(f"a waveform has one dimension, not {waveform.ndim}: average its channels")
-    if len(waveform) < stft.window_length:
+def _as_float(waveform: ArrayLike) -> np.ndarray:
+    samples = np.asarray(waveform)
+    if samples.dtype.kind == "i":  # whose most negative value has no absolute value
+        return samples.astype(np.float32)
+    if samples.dtype.kind != "f":  # unsigned samples are not centred on zero
         raise ValueError(
-            f"the waveform has {len(waveform)} samples, less than a window of "
+            f"a waveform holds floats or signed integers, not {samples.dtype}: read the file as "
+            "float32"
+        )
+    return samples
+
+
+def _long_enough(waveform: ArrayLike, stft: STFTConfig) -> np.ndarray:
+    samples = _as_float(waveform)
+    if samples.ndim != 1:
+        raise ValueError(f"a waveform has one dimension, not {samples.ndim}: average its channels")
+    if len(samples) < stft.window_length:
+        raise ValueError(
+            f"the waveform has {len(samples)} samples, less than a window of "
             f"{stft.window_length}: leave such utterances out"
         )
+    return samples
