@@ -1,11 +1,14 @@
 """Audio files: what is read, what is converted, and what is refused."""
 
+import errno
+import os
 import pickle
+import re
 import warnings
 
 import numpy as np
 import pytest
-from recordings import recording, write
+from recordings import mode, public_folder, recording, write
 
 from sdmvae_lite.speech.corpora import CorpusError
 from sdmvae_lite.speech.corpora.audio import AudioFile, warn_of_conversion
@@ -81,6 +84,41 @@ def test_unusable_samples_are_refused_by_name(tmp_path, samples, message):
     for use in (file.check, file.read):
         with pytest.raises(CorpusError, match=rf"bad\.wav .*{message}"):
             use()
+
+
+@pytest.mark.parametrize("rate", [1, 3_999, 384_001, 2_000_000_000])
+def test_a_rate_that_no_recorder_has_is_refused_by_name(tmp_path, rate):
+    file = AudioFile(write(tmp_path / "bad.wav", recording(), rate))
+    for use in (file.check, file.read):
+        with pytest.raises(CorpusError, match=rf"bad\.wav says it has {rate} samples a second"):
+            use()
+
+
+def test_a_rate_that_becomes_implausible_is_refused(tmp_path):
+    file = AudioFile(write(tmp_path / "bad.wav"))
+    file.check()
+    write(file.path, rate=1)
+    with pytest.raises(CorpusError, match=r"bad\.wav says it has 1 samples a second"):
+        file.read()
+
+
+def test_what_the_system_says_is_passed_on(tmp_path):
+    circle = tmp_path / "circle.wav"
+    circle.symlink_to(circle)
+    for path, number in ((circle, errno.ELOOP), (tmp_path, errno.EISDIR)):
+        reason = re.escape(os.strerror(number))
+        with pytest.raises(CorpusError, match=rf"{path} cannot be read as audio .{reason}"):
+            AudioFile(path).check()
+
+
+def test_a_file_that_may_not_be_read_says_so():
+    with public_folder() as folder:
+        path = write(folder / "private.wav")
+        with (
+            mode(path, 0o000),
+            pytest.raises(CorpusError, match=r"private\.wav cannot be read .* .Permission denied"),
+        ):
+            AudioFile(path).check()
 
 
 def test_a_window_is_long_enough_at_any_rate(tmp_path):

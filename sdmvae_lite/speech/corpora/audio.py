@@ -22,6 +22,7 @@ from .corpus import CorpusError
 SUFFIXES = (".wav", ".flac", ".ogg")
 
 _WINDOW = STFTConfig().window_length  # samples; a shorter utterance has no frame
+_LOWEST_RATE, _HIGHEST_RATE = 4_000, 384_000  # Hz; a wrong header would make gigabytes
 _SILENCE = 1e-4  # -80 dB below full scale: nothing was recorded
 _OVERSHOOT = 1.5  # lossy decoding passes full scale, 1, a little; more than this is another scale
 _ENDLESS = 2**62  # samples; libsndfile's word for a length that is not said
@@ -118,6 +119,11 @@ class AudioFile:
     def _header(self, sound: soundfile.SoundFile) -> Header:
         if sound.frames >= _ENDLESS:
             raise self._fault("does not say how long it is: convert it once more, not to a pipe")
+        if not _LOWEST_RATE <= sound.samplerate <= _HIGHEST_RATE:
+            raise self._fault(
+                f"says it has {sound.samplerate} samples a second, and speech has from "
+                f"{_LOWEST_RATE:,} to {_HIGHEST_RATE:,}: correct that or leave it out"
+            )
         return Header(sound.frames, sound.samplerate, sound.channels)
 
     def _fault(self, what: str) -> CorpusError:
