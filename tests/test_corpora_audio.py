@@ -102,6 +102,13 @@ def test_a_rate_that_becomes_implausible_is_refused(tmp_path):
         file.read()
 
 
+def test_channels_that_cancel_each_other_are_not_called_silent(tmp_path):
+    samples = recording()
+    file = AudioFile(write(tmp_path / "a.wav", np.hstack([samples, -samples])))
+    with pytest.raises(CorpusError, match=r"a\.wav has channels that cancel .* keep one of them"):
+        file.check()
+
+
 def test_what_the_system_says_is_passed_on(tmp_path):
     circle = tmp_path / "circle.wav"
     circle.symlink_to(circle)

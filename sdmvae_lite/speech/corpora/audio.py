@@ -99,8 +99,10 @@ class AudioFile:
             raise self._fault(
                 f"holds samples up to {peak:.3g}, where full scale is 1: divide it by its maximum"
             )
-        if np.abs(waveform - waveform.mean()).max() < _SILENCE:
-            raise self._fault("is silent: leave it out")
+        if _is_silent(waveform):
+            if _is_silent(samples):
+                raise self._fault("is silent: leave it out")
+            raise self._fault("has channels that cancel each other: keep one of them")
         return waveform, rate
 
     def _decode(self) -> tuple[np.ndarray, int]:
@@ -143,6 +145,11 @@ def warn_of_conversion(files: Iterable[AudioFile]) -> None:
         said.append(f"the channels of {mixed} of {len(headers)} files are averaged")
     if said:
         warnings.warn("; ".join(said), stacklevel=2)
+
+
+def _is_silent(samples: np.ndarray) -> bool:
+    """Whether (n_samples, ...) stay within `_SILENCE` of their mean, channel by channel."""
+    return bool(np.abs(samples - samples.mean(axis=0)).max() < _SILENCE)
 
 
 def _is_cut_short(content: bytes) -> bool:
