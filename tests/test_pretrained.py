@@ -39,7 +39,7 @@ def test_codes_have_the_statistics_of_the_record():
     (record, *_) = read_records(ROOT / "results", "speechocean762")["sdm-dct64-32"]
     utterances = load_corpus("synthetic", minutes=1).test
     scores = evaluate(load_pretrained("sdm-dct64-32"), utterances, n_jobs=1, progress=False)
-    recorded = sum(record["posterior mean"]["hoyer"]) / len(record["posterior mean"]["hoyer"])
+    recorded = record.scores("hoyer").mean()
     assert mean_scores(scores)["hoyer"] == pytest.approx(recorded, abs=0.1)
 
 

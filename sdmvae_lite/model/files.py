@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..config import ModelConfig, from_dict, to_dict
 from ..store import write_folder
-from .models import VAE, build_model
+from .models import CLASSES, VAE, build_model
 
 
 def save_model(model: VAE, folder: str | os.PathLike[str], **notes: Any) -> Path:
@@ -28,7 +28,7 @@ def save_model(model: VAE, folder: str | os.PathLike[str], **notes: Any) -> Path
         OSError: naming the folder, if it cannot be written, as on a full disk; nothing is left.
     """
     folder = Path(folder).expanduser()
-    description = {"model": to_dict(model.config), "notes": notes}
+    description = {"class": class_name(type(model)), "model": to_dict(model.config), "notes": notes}
     files = {
         "weights.safetensors": save(on_cpu(model.state_dict())),
         "model.json": f"{json.dumps(description, indent=2)}\n".encode(),
@@ -37,12 +37,16 @@ def save_model(model: VAE, folder: str | os.PathLike[str], **notes: Any) -> Path
     return folder
 
 
-def load_model(folder: str | os.PathLike[str]) -> VAE:
+def load_model(folder: str | os.PathLike[str], kind: type[VAE] | None = None) -> VAE:
     """Return the model that `save_model` wrote, on the CPU and ready to resynthesise.
+
+    Args:
+        kind: the class of a model of one's own, which no file holds; None is the package's.
 
     Raises:
         FileNotFoundError: if a file is missing, naming it.
-        ValueError: if a file is damaged, or the weights are of another configuration.
+        ValueError: if a file is damaged, the model is of another class, or the weights are of
+            another configuration.
     """
     folder = Path(folder).expanduser()
     description, weights = folder / "model.json", folder / "weights.safetensors"
@@ -50,14 +54,34 @@ def load_model(folder: str | os.PathLike[str]) -> VAE:
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing: a saved model is a folder with two files")
     try:
-        model = build_model(from_dict(ModelConfig, json.loads(description.read_text())["model"]))
+        values = json.loads(description.read_text(encoding="utf-8"))
+        config = from_dict(ModelConfig, values["model"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{description} describes no model: {error}") from error
+    expected = class_name(kind or CLASSES[config.model])
+    name = values.get("class", expected)  # models of the first version do not say
+    if name != expected:
+        short = str(name).rpartition(".")[2]
+        raise ValueError(
+            f"{folder} is a model of the class {name}, not {expected}: "
+            f"define the class and call load_model(folder, kind={short})"
+        )
+    model = build_model(config, seed=0, kind=kind)
     try:
         load_state(model, load_file(weights))
     except (SafetensorError, ValueError) as error:
         raise ValueError(f"{weights} does not hold the weights of {description}: {error}") from None
     return model.eval()
+
+
+def class_name(kind: type[VAE]) -> str:
+    """Return what files call a class; a model of one's own goes by its bare name.
+
+    >>> class_name(VAE)
+    'sdmvae_lite.VAE'
+    """
+    package = kind.__module__.startswith("sdmvae_lite.")
+    return f"sdmvae_lite.{kind.__name__}" if package else kind.__name__
 
 
 def load_state(model: VAE, state: dict[str, Tensor]) -> None:

@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save
 
 from ..config import ModelConfig, from_dict, to_dict
 from ..store import write
-from .files import load_state
-from .models import VAE, build_model
+from .files import class_name, load_state
+from .models import CLASSES, VAE, build_model
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 
@@ -70,8 +70,11 @@ def save_pretrained(model: VAE, folder: str | os.PathLike[str]) -> Path:
     A dictionary is left out: it is built anew, exactly. See :doc:`13_rebuild_table_1`.
 
     Raises:
-        ValueError: if the model has another dictionary than its configuration names.
+        ValueError: if the model is of another class, or has another dictionary, than its
+            configuration names.
     """
+    if type(model) is not CLASSES[model.config.model]:
+        raise ValueError(f"{class_name(type(model))} is a class of your own: use save_model")
     built = build_model(model.config, seed=0).state_dict().get("dictionary")
     if built is not None and not torch.equal(built, model.state_dict()["dictionary"].cpu()):
         raise ValueError(
