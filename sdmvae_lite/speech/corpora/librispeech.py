@@ -105,21 +105,20 @@ def unpack(archive: Path, folder: Path) -> None:
 
     Raises:
         CorpusError: naming the first member that is a link or a device, or whose path leaves
-            ``folder``, and for an archive that is damaged.
+            ``folder``; for an archive that is damaged; before Python 3.11.4, which has no filter.
     """
-    safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+    if not hasattr(tarfile, "data_filter"):
+        raise CorpusError(f"{archive} cannot be unpacked safely: use Python 3.11.4 or newer")
     try:
         with tarfile.open(archive) as tar:
             for member in tar:
-                _require_inside(archive, member)
-                tar.extract(member, folder, **safe)
+                path = PurePosixPath(member.name.replace("\\", "/"))
+                leaves = path.is_absolute() or ".." in path.parts or ":" in member.name
+                if leaves or not (member.isfile() or member.isdir()):
+                    raise CorpusError(
+                        f"{archive} holds {member.name!r}, which is a link or a device, or would "
+                        "leave its folder"
+                    )
+                tar.extract(member, folder, filter="data")
     except (tarfile.TarError, EOFError, OSError) as error:
         raise CorpusError(f"{archive} cannot be unpacked: {error}") from error
-
-
-def _require_inside(archive: Path, member: tarfile.TarInfo) -> None:
-    path = PurePosixPath(member.name.replace("\\", "/"))
-    if not (member.isfile() or member.isdir()):
-        raise CorpusError(f"{archive} holds {member.name!r}, which is neither file nor folder")
-    if path.is_absolute() or ".." in path.parts or ":" in member.name:
-        raise CorpusError(f"{archive} holds {member.name!r}, which would leave its folder")
