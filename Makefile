@@ -25,10 +25,10 @@ help:  ## list the commands
 setup: $(STAMP)  ## make .venv from requirements.lock
 
 $(STAMP): requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "Installing into $(VENV) (a few minutes the first time) ..."
-	@$(PYTHON) -m venv $(VENV)
+	@"$(PYTHON)" -m venv $(VENV)
 	@$(PIP) -r requirements.lock
 	@$(PIP) --no-build-isolation --no-deps --editable .
 	@touch $@
@@ -37,7 +37,7 @@ book: _build/html/index.html  ## execute the chapters and render _build/html/ind
 
 _build/html/index.html: $(STAMP) $(PACKAGE) $(PAGES) _build/outputs _build/contents
 	$(BIN)/jupyter-book build book --path-output . \
-		--config _config.yml --toc $(CURDIR)/_toc.yml --warningiserror --keep-going
+		--config _config.yml --toc "$$PWD/_toc.yml" --warningiserror --keep-going
 	@touch $@
 
 # The tool knows what is to be executed, by content, and touches this file when an output is new.
@@ -75,7 +75,7 @@ format: setup  ## put code and notebooks in order
 	$(BIN)/ruff format
 
 hooks: setup  ## refuse commits with notebooks that carry outputs
-	@hook="$$(git rev-parse --git-path hooks)/pre-commit"; ours="$(CURDIR)/tools/pre-commit"; \
+	@hook="$$(git rev-parse --git-path hooks)/pre-commit"; ours="$$PWD/tools/pre-commit"; \
 	if [ "$$(readlink "$$hook")" = "$$ours" ]; then exit 0; fi; \
 	if [ -e "$$hook" ]; then \
 		echo "$$hook exists already: call tools/pre-commit from it, or remove it" >&2; exit 1; \

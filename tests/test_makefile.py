@@ -1,0 +1,102 @@
+"""The commands of the Makefile and the hook, in a folder with a space in its name."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from toc import ROOT
+
+CLEAN = ROOT / "book" / "01_hear_it_first.ipynb"
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A folder, with a space in its name, of the Makefile, the tools and an environment."""
+    folder = tmp_path / "a folder"
+    commands = folder / ".venv" / "bin"
+    commands.mkdir(parents=True)
+    for name in ("python", "jupyter-book"):
+        (commands / name).write_text(
+            f'#!/bin/sh\nexec "{Path(sys.executable).with_name(name)}" "$@"\n', encoding="utf-8"
+        )
+        (commands / name).chmod(0o755)
+    (folder / ".venv" / "installed").touch()
+    for name in ("Makefile", "pyproject.toml", "requirements.lock"):
+        shutil.copy(ROOT / name, folder)
+    shutil.copytree(ROOT / "tools", folder / "tools")
+    return folder
+
+
+@pytest.fixture
+def make(project):
+    """Runs `make` there, with the environment taken as it is."""
+
+    def run(*arguments):
+        command = ["make", "--assume-old=.venv/installed", *arguments]
+        return subprocess.run(command, cwd=project, capture_output=True, text=True)
+
+    return run
+
+
+def test_make_book_builds_in_a_folder_with_a_space(project, make):
+    for name in ("book/_static", "book/_extra"):
+        shutil.copytree(ROOT / name, project / name)
+    for name in ("_config.yml", "book/references.bib"):
+        shutil.copy(ROOT / name, project / name)
+    (project / "_toc.yml").write_text("format: jb-book\nroot: index\n", encoding="utf-8")
+    (project / "sdmvae_lite").mkdir()
+    cells = [nbformat.v4.new_markdown_cell("# A page"), nbformat.v4.new_code_cell("6 * 7")]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(notebook, project / "book" / "index.ipynb")
+
+    built = make("book")
+    assert built.returncode == 0, built.stdout + built.stderr
+    assert ">42<" in (project / "_build" / "html" / "index.html").read_text(encoding="utf-8")
+
+
+def git(folder, *arguments, **options):
+    identity = ("-c", "user.name=a", "-c", "user.email=a@b")
+    command = ["git", *identity, *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, **options)
+
+
+@pytest.fixture
+def repository(project):
+    git(project, "init", check=True)
+    return project
+
+
+def commit(folder):
+    return git(folder, "commit", "-m", "a notebook")
+
+
+def test_what_is_staged_decides_and_not_what_lies_there(repository, make):
+    assert make("hooks").returncode == 0
+    notebook = repository / "a page.ipynb"
+    content = json.loads(CLEAN.read_text(encoding="utf-8"))
+    next(c for c in content["cells"] if c["cell_type"] == "code")["execution_count"] = 7
+    notebook.write_text(json.dumps(content))
+    git(repository, "add", notebook.name, check=True)
+    notebook.write_bytes(CLEAN.read_bytes())
+    refused = commit(repository)
+    assert refused.returncode == 1
+    assert "a page.ipynb: not stripped" in refused.stdout + refused.stderr
+    git(repository, "add", notebook.name, check=True)
+    assert commit(repository).returncode == 0
+
+
+def test_a_hook_that_is_there_stays(repository, make):
+    mine = repository / ".git" / "hooks" / "pre-commit"
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("#!/bin/sh\n")
+    refused = make("hooks")
+    assert refused.returncode != 0
+    assert "pre-commit exists already" in refused.stderr
+    assert mine.read_text() == "#!/bin/sh\n"
+    mine.unlink()
+    assert make("hooks").returncode == make("hooks").returncode == 0
