@@ -2,10 +2,9 @@
 
 A pattern names its slots and a slot lists its fillers, so every sentence of a pattern is a number
 in mixed radix, one digit a slot. Walking that range with a stride that shares no factor with its
-size meets each number once: sentence ``n`` is computed when it is asked for, no two ``n`` below
-`N_DISTINCT` give the same one, and there is no generator of random numbers whose versions could
-differ. A stride near the golden section spreads the walk, so that all words come up about
-equally often, in neighbouring sentences too.
+size meets each number once: no two sentences below `N_DISTINCT` are the same, and no generator of
+random numbers is needed, whose versions could differ. A stride near the golden section spreads the
+walk, so that all words come up about equally often, in neighbouring sentences too.
 """
 
 from __future__ import annotations
@@ -13,74 +12,47 @@ from __future__ import annotations
 import math
 import re
 
-_SLOTS = {
-    "adult": """
-        old baker|young doctor|village teacher|tall fisherman|night guard|quiet farmer
-        |busy chemist|ship's cook|new librarian|shy musician|truck driver|careful judge
-        |retired nurse|cheerful plumber|local weaver|head gardener
-    """,
-    "group": """
-        seven children|both engineers|the choir members|three cousins|our neighbours
-        |the harvest workers|four students|the younger players|two photographers|the dance teachers
-        |five travellers|the railway clerks
-    """,
-    "name": """
-        Agnes|Bernard|Chloe|Duncan|Fiona|George|Hannah|Joyce|Keith|Laura|Maurice|Naomi|Oliver
-        |Phoebe|Rachel|Sean|Thea|Vincent
-    """,
-    "friend": """
-        Arthur|Beth|Callum|Deirdre|Edgar|Faye|Gavin|Isobel|Jonah|Kathleen|Leo|Maeve|Noel|Judith
-        |Rufus|Sheila|Toby|Yvonne
-    """,
-    "carried": """
-        carried|repaired|borrowed|measured|discovered|packed|showed us|painted|sold|weighed
-        |wrapped|brought back|polished|counted|hid|photographed
-    """,
-    "carry": """
-        carry|repair|borrow|measure|unpack|move|paint|sell|weigh|wrap|bring back|polish|check
-        |hide|fetch|choose
-    """,
-    "thing": """
-        wooden ladder|garden chair|copper kettle|leather suitcase|broken clock|sheepskin rug
-        |yellow bicycle|iron gate|stone jug|small telescope|paper lantern|fishing net|spare wheel
-        |silver whistle|glass bowl|feather pillow|map of the valley|box of oranges|jar of honey
-        |bag of walnuts|pair of boots|roll of cloth|sheet of music|bunch of keys
-    """,
-    "where": """
-        behind the church|at the edge of the wood|beside the canal|in the upper room|near the bridge
-        |under the stairs|across the square|by the kitchen window|outside the theatre
-        |on the far platform|below the orchard|next to the post office|in the garage
-        |along the sea wall|at the top of the hill|inside the old mill
-    """,
-    "when": """
-        before breakfast|on Thursday evening|just after midnight|at a quarter past four
-        |during the storm|early this morning|in the first week of June|while it was raining
-        |as usual|without any help|two hours later|for the third time|at the end of August
-        |once the shops had closed|on the last day of the year|in spite of the cold
-    """,
-    "weather": """
-        the fog lifted|the wind dropped|the snow began to melt|it was far too hot|thunder was coming
-        |the river rose again|the sun had gone down|the air smelled of rain|the ice was thin
-        |the moon was bright|the fields were dry|hail beat on the roof
-    """,
-    "reason": """
-        nobody could find the key|the engine made a strange noise|the bus was already full
-        |the path was too narrow|their voices were tired|the price had doubled
-        |the dog refused to wait|a friend had asked them to|the lights went out
-        |it belonged to someone else|the road was closed|the boat would leave soon
-        |the shelf might fall|they had promised to share|the buyer changed his mind
-        |everybody else was asleep
-    """,
-    "hope": """
-        would join us for supper|had already gone to Glasgow|could fix almost anything
-        |never learned to swim|should try a shorter speech|kept bees for thirty years
-        |owned a much larger house|was going to win the race|found the whole thing funny
-        |chose the wrong door|knew how to bake bread|sang better than the others
-    """,
-    "said": """
-        thought|was sure|told me|heard|had no idea|believed|suggested|wrote to say|dreamed|knew
-    """,
-}
+_SLOTS = """
+adult: old baker|young doctor|village teacher|tall fisherman|night guard|quiet farmer|busy chemist
+|ship's cook|new librarian|shy musician|truck driver|careful judge|retired nurse|cheerful plumber
+|local weaver|head gardener
+group: seven children|both engineers|the choir members|three cousins|our neighbours
+|the harvest workers|four students|the younger players|two photographers|the dance teachers
+|five travellers|the railway clerks
+name: Agnes|Bernard|Chloe|Duncan|Fiona|George|Hannah|Joyce|Keith|Laura|Maurice|Naomi|Oliver|Phoebe
+|Rachel|Sean|Thea|Vincent
+friend: Arthur|Beth|Callum|Deirdre|Edgar|Faye|Gavin|Isobel|Jonah|Kathleen|Leo|Maeve|Noel|Judith
+|Rufus|Sheila|Toby|Yvonne
+carried: carried|repaired|borrowed|measured|discovered|packed|showed us|painted|sold|weighed
+|wrapped|brought back|polished|counted|hid|photographed
+carry: carry|repair|borrow|measure|unpack|move|paint|sell|weigh|wrap|bring back|polish|check|hide
+|fetch|choose
+thing: wooden ladder|garden chair|copper kettle|leather suitcase|broken clock|sheepskin rug
+|yellow bicycle|iron gate|stone jug|small telescope|paper lantern|fishing net|spare wheel
+|silver whistle|glass bowl|feather pillow|map of the valley|box of oranges|jar of honey
+|bag of walnuts|pair of boots|roll of cloth|sheet of music|bunch of keys
+where: behind the church|at the edge of the wood|beside the canal|in the upper room|near the bridge
+|under the stairs|across the square|by the kitchen window|outside the theatre|on the far platform
+|below the orchard|next to the post office|in the garage|along the sea wall|at the top of the hill
+|inside the old mill
+when: before breakfast|on Thursday evening|just after midnight|at a quarter past four
+|during the storm|early this morning|in the first week of June|while it was raining|as usual
+|without any help|two hours later|for the third time|at the end of August|once the shops had closed
+|on the last day of the year|in spite of the cold
+weather: the fog lifted|the wind dropped|the snow began to melt|it was far too hot
+|thunder was coming|the river rose again|the sun had gone down|the air smelled of rain
+|the ice was thin|the moon was bright|the fields were dry|hail beat on the roof
+reason: nobody could find the key|the engine made a strange noise|the bus was already full
+|the path was too narrow|their voices were tired|the price had doubled|the dog refused to wait
+|a friend had asked them to|the lights went out|it belonged to someone else|the road was closed
+|the boat would leave soon|the shelf might fall|they had promised to share
+|the buyer changed his mind|everybody else was asleep
+hope: would join us for supper|had already gone to Glasgow|could fix almost anything
+|never learned to swim|should try a shorter speech|kept bees for thirty years
+|owned a much larger house|was going to win the race|found the whole thing funny
+|chose the wrong door|knew how to bake bread|sang better than the others
+said: thought|was sure|told me|heard|had no idea|believed|suggested|wrote to say|dreamed|knew
+"""
 
 _PATTERNS = tuple(
     tuple(re.split(r"[{}]", pattern))
@@ -96,7 +68,8 @@ _PATTERNS = tuple(
 )
 
 _FILLERS = {
-    slot: tuple(filler.strip() for filler in fillers.split("|")) for slot, fillers in _SLOTS.items()
+    slot: tuple(fillers.split("|"))
+    for slot, fillers in re.findall(r"(\w+): (.+)", _SLOTS.replace("\n|", "|"))
 }
 
 _SIZES = tuple(math.prod(len(_FILLERS[slot]) for slot in pattern[1::2]) for pattern in _PATTERNS)
@@ -105,7 +78,7 @@ N_DISTINCT = len(_PATTERNS) * min(_SIZES)  # sentences before the first repetiti
 
 
 def _stride(size: int) -> int:
-    """A number near the golden section of ``size`` that shares no factor with it."""
+    """Return a number near the golden section of ``size`` that shares no factor with it."""
     stride = round(size * (math.sqrt(5) - 1) / 2)
     while math.gcd(stride, size) > 1:
         stride += 1
@@ -116,7 +89,7 @@ _STRIDES = tuple(_stride(size) for size in _SIZES)
 
 
 def sentence(number: int, seed: int = 0) -> str:
-    """Sentence ``number`` of the grammar; another ``seed`` starts elsewhere in it.
+    """Return sentence ``number`` of the grammar; another ``seed`` starts elsewhere in it.
 
     >>> sentence(0)
     'The head gardener repaired the roll of cloth next to the post office, because the dog ...'

@@ -1,77 +1,45 @@
 """The 56 voices of the synthetic corpus: who they are, measured and chosen once.
 
-A voice is one of espeak-ng's variants (its formants, breath and roughness) speaking with one of
-eight English accents at a pitch and pace of its own. Variants that are robotic, whispered or
-comic were left out by name; those that are so loud that they distort, or so rough that their
-fundamental frequency cannot be followed, by measurement. The women of the training part share
-eight variants, with other accents and pitches; every other voice has a variant of its own. No
-variant speaks in two parts, nor do two that sound nearly alike: between parts, long-term spectra
-differ by 1.4 dB or more on average.
+A voice is one of espeak-ng's variants (its formants, breath and roughness) with one of eight
+English accents, at a pitch and pace of its own. Robotic, whispered and comic variants were left
+out by name; those that distort, or are too rough for a fundamental frequency, by measurement. The
+women of the training part share eight variants, with other accents and pitches. No variant speaks
+in two parts, nor do two that sound nearly alike: between parts, long-term spectra differ by 1.4 dB
+or more on average.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-# part, sex, espeak-ng's variant and accent, its pitch setting, words a minute.
-_TABLE = """
-train      m  m1       en              56  156
-train      f  f3       en-us           46  156
-train      m  Alex     en-gb-scotland  66  179
-train      m  boris    en-gb-x-rp      59  171
-train      f  steph    en-029          66  179
-train      m  Denis    en-gb-x-gbclan  48  164
-train      f  Andrea   en-us-nyc       40  171
-train      m  gustave  en-gb-x-gbcwmd  62  157
-train      m  m3       en-us           51  179
-train      f  aunty    en-gb-scotland  56  164
-train      m  Henrique en-gb-x-rp      35  172
-train      f  anika    en-029          39  157
-train      m  john     en-gb-x-gbclan  61  165
-train      m  marcelo  en-us-nyc       52  157
-train      f  f4       en-gb-x-gbcwmd  60  179
-train      m  m4       en              66  180
-train      f  f5       en-gb-scotland  41  172
-train      m  Michael  en-gb-x-rp      53  172
-train      f  steph2   en-029          63  165
-train      m  m5       en-gb-x-gbclan  42  165
-train      m  sandro   en-us-nyc       65  158
-train      f  f3       en-gb-x-gbcwmd  57  157
-train      m  pablo    en              43  150
-train      f  steph    en-us           58  180
-train      m  miguel   en-gb-x-rp      64  173
-train      m  m7       en-029          55  166
-train      f  Andrea   en-gb-x-gbclan  32  172
-train      m  Mike     en-us-nyc       54  158
-train      f  aunty    en-gb-x-gbcwmd  66  165
-train      m  paul     en              66  151
-train      m  Diogo    en-us           53  174
-train      f  anika    en-gb-scotland  32  158
-train      m  m8       en-029          53  166
-train      f  f4       en-gb-x-gbclan  66  150
-train      m  ed       en-us-nyc       46  159
-train      m  michel   en-gb-x-gbcwmd  48  152
-train      f  f5       en              52  173
-train      m  Andy     en-us           66  174
-train      f  steph2   en-gb-scotland  51  166
-validation m  m2       en              51  156
-validation f  Alicia   en-us           33  156
-validation m  Lee      en-gb-scotland  66  179
-validation f  linda    en-gb-x-rp      54  179
-validation m  travis   en-029          57  171
-validation f  f1       en-gb-x-gbclan  63  171
-validation m  norbert  en-us-nyc       45  164
-validation f  grandma  en-gb-x-gbcwmd  46  164
-test       m  m6       en              51  156
-test       f  Annie    en-us           36  156
-test       m  Nguyen   en-gb-scotland  41  179
-test       f  belinda  en-gb-x-rp      54  179
-test       m  Gene     en-029          63  171
-test       m  iven4    en-gb-x-gbclan  47  164
-test       f  f2       en-us-nyc       57  171
-test       m  max      en-gb-x-gbcwmd  65  157
-test       f  shelby   en              53  164
-"""
+# Of each voice: sex, espeak-ng's variant and accent, its pitch setting, words a minute.
+_TABLE = {
+    "train": """
+        m m1 en 56 156 | f f3 en-us 46 156 | m Alex en-gb-scotland 66 179
+        | m boris en-gb-x-rp 59 171 | f steph en-029 66 179 | m Denis en-gb-x-gbclan 48 164
+        | f Andrea en-us-nyc 40 171 | m gustave en-gb-x-gbcwmd 62 157 | m m3 en-us 51 179
+        | f aunty en-gb-scotland 56 164 | m Henrique en-gb-x-rp 35 172 | f anika en-029 39 157
+        | m john en-gb-x-gbclan 61 165 | m marcelo en-us-nyc 52 157 | f f4 en-gb-x-gbcwmd 60 179
+        | m m4 en 66 180 | f f5 en-gb-scotland 41 172 | m Michael en-gb-x-rp 53 172
+        | f steph2 en-029 63 165 | m m5 en-gb-x-gbclan 42 165 | m sandro en-us-nyc 65 158
+        | f f3 en-gb-x-gbcwmd 57 157 | m pablo en 43 150 | f steph en-us 58 180
+        | m miguel en-gb-x-rp 64 173 | m m7 en-029 55 166 | f Andrea en-gb-x-gbclan 32 172
+        | m Mike en-us-nyc 54 158 | f aunty en-gb-x-gbcwmd 66 165 | m paul en 66 151
+        | m Diogo en-us 53 174 | f anika en-gb-scotland 32 158 | m m8 en-029 53 166
+        | f f4 en-gb-x-gbclan 66 150 | m ed en-us-nyc 46 159 | m michel en-gb-x-gbcwmd 48 152
+        | f f5 en 52 173 | m Andy en-us 66 174 | f steph2 en-gb-scotland 51 166
+    """,
+    "validation": """
+        m m2 en 51 156 | f Alicia en-us 33 156 | m Lee en-gb-scotland 66 179
+        | f linda en-gb-x-rp 54 179 | m travis en-029 57 171 | f f1 en-gb-x-gbclan 63 171
+        | m norbert en-us-nyc 45 164 | f grandma en-gb-x-gbcwmd 46 164
+    """,
+    "test": """
+        m m6 en 51 156 | f Annie en-us 36 156 | m Nguyen en-gb-scotland 41 179
+        | f belinda en-gb-x-rp 54 179 | m Gene en-029 63 171 | m iven4 en-gb-x-gbclan 47 164
+        | f f2 en-us-nyc 57 171 | m max en-gb-x-gbcwmd 65 157 | f shelby en 53 164
+    """,
+}
 
 
 class Voice(NamedTuple):
@@ -86,9 +54,9 @@ class Voice(NamedTuple):
     rate: int  # words a minute
 
 
-def _voice(number: int, row: str) -> Voice:
-    part, sex, variant, accent, pitch, rate = row.split()
-    return Voice(f"{number:02d}{sex}", part, sex, variant, accent, int(pitch), int(rate))
+_ROWS = [(part, *row.split()) for part, table in _TABLE.items() for row in table.split("|")]
 
-
-VOICES = tuple(_voice(number, row) for number, row in enumerate(_TABLE.strip().splitlines(), 1))
+VOICES = tuple(
+    Voice(f"{number:02d}{sex}", part, sex, variant, accent, int(pitch), int(rate))
+    for number, (part, sex, variant, accent, pitch, rate) in enumerate(_ROWS, 1)
+)
