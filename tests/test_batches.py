@@ -101,6 +101,20 @@ def test_chunks_are_the_frames_in_order(store):
     assert [len(chunk) for chunk in chunks(torch.from_numpy(tall), CPU)] == [CHUNK, 1]
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float16])
+def test_a_store_of_other_numbers_is_streamed_as_float32(tmp_path, monkeypatch, dtype):
+    allow(monkeypatch, 512)
+    power = make_frames(640, seed=0).astype(dtype)
+    power.tofile(tmp_path / "frames")
+    store = np.memmap(tmp_path / "frames", dtype=dtype, mode="r", shape=power.shape)
+    training = TrainingConfig(batch_size=64, max_epochs=1)
+    model = build_model(ModelConfig(m=4, hidden=16, n_bins=N_BINS), seed=0)
+    assert hold_frames(store, "train", N_BINS, CPU) is store
+    fit(model, store, power.astype(np.float32), training, "cpu", progress=False)
+    held = hold_frames(power, "train", N_BINS, CPU)
+    assert torch.equal(torch.cat(list(chunks(store, CPU))), held)
+
+
 def test_a_streamed_store_that_holds_no_power_spectra_is_refused(store, monkeypatch):
     allow(monkeypatch, 10)
     path = store.filename

@@ -1,7 +1,4 @@
-"""The order of an epoch's frames, from memory or streamed from a store that is larger than it.
-
-See :doc:`12_bring_your_own_speech`.
-"""
+"""The order of an epoch's frames, from memory or streamed from a store that is larger than it."""
 
 from __future__ import annotations
 
@@ -9,6 +6,7 @@ import mmap
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeGuard
 
 import numpy as np
 import torch
@@ -16,17 +14,17 @@ from torch import Generator, Tensor
 
 from ..config import memory_budget
 
+Frames = Tensor | np.memmap  # held in memory, or streamed from a store
 CHUNK = 4096  # frames that are looked at in one go
 
 
 def hold_frames(
-    frames: np.ndarray, part: str, n_bins: int, device: torch.device
-) -> Tensor | np.memmap:
-    """Frames ready for training: a tensor on the device, or the store itself where it is too large.
+    frames: np.ndarray | Tensor, part: str, n_bins: int, device: torch.device
+) -> Frames:
+    """Return frames ready for training: a tensor on the device, or the store where it is too large.
 
-    Frames are streamed when they are a memory-mapped store, whole, that is larger than
+    Frames are streamed when they are a memory-mapped store, whole, that is larger in float32 than
     `config.memory_budget`; a slice of one is read into memory.
-    See :doc:`12_bring_your_own_speech`.
 
     Args:
         frames: power spectra, (n_frames, n_bins).
@@ -39,7 +37,8 @@ def hold_frames(
         raise ValueError(
             f"{part} frames have shape {tuple(frames.shape)}, the model needs (n_frames, {n_bins})"
         )
-    if _is_whole_store(frames) and frames.nbytes > memory_budget():
+    held: Frames
+    if _is_whole_store(frames) and 4 * frames.size > memory_budget():
         held = frames
     else:
         with warnings.catch_warnings():
@@ -54,17 +53,14 @@ def hold_frames(
     return held
 
 
-def _is_whole_store(frames: np.ndarray) -> bool:
+def _is_whole_store(frames: np.ndarray | Tensor) -> TypeGuard[np.memmap]:
     """Whether rows can be read from the file: a slice of a store does not know where it begins."""
     whole = isinstance(frames, np.memmap) and isinstance(frames.base, mmap.mmap)
     return whole and frames.flags.c_contiguous
 
 
-def chunks(frames: Tensor | np.memmap, device: torch.device) -> Iterator[Tensor]:
-    """All frames in order, `CHUNK` at a time.
-
-    See :doc:`12_bring_your_own_speech`.
-    """
+def chunks(frames: Frames, device: torch.device) -> Iterator[Tensor]:
+    """Yield all frames in order, `CHUNK` at a time, each (up to CHUNK, n_bins)."""
     if isinstance(frames, Tensor):
         yield from frames.split(CHUNK)
     else:
@@ -73,17 +69,16 @@ def chunks(frames: Tensor | np.memmap, device: torch.device) -> Iterator[Tensor]
 
 
 def ordered(
-    frames: Tensor | np.memmap, batch_size: int, generator: Generator, shuffle: bool = True
+    frames: Frames, batch_size: int, generator: Generator, shuffle: bool = True
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """What one epoch goes through: frames in memory, and the order in which to take them.
+    """Yield what one epoch goes through: frames in memory, and the order in which to take them.
 
     Resident frames come as they are, once, in a random order of all. A store that is streamed
     comes in parts of half the memory budget, each a random choice of blocks of ``batch_size``
     neighbouring frames, read while training is busy with the part before; within a part the
     order is random again. Without ``shuffle`` everything comes as it lies in the store.
-    See :doc:`12_bring_your_own_speech`.
 
-    Returns:
+    Yields:
         pairs of frames (n, n_bins) and a permutation (n,) of their rows.
     """
     device = generator.device
@@ -97,7 +92,7 @@ def ordered(
         yield frames, order(len(frames))
         return
     starts = batch_size * order(-(-len(frames) // batch_size))
-    n_blocks = max(1, memory_budget() // (2 * batch_size * frames.shape[1] * frames.itemsize))
+    n_blocks = max(1, memory_budget() // (2 * batch_size * frames.shape[1] * 4))  # float32
     parts = starts.cpu().split(n_blocks)
     with ThreadPoolExecutor(1) as reader:
         coming = reader.submit(_gather, frames, parts[0], batch_size)
@@ -110,7 +105,7 @@ def ordered(
 
 def _gather(frames: np.memmap, starts: Tensor, length: int) -> Tensor:
     """Blocks of ``length`` rows that begin at ``starts``, one after the other."""
-    rows, filled = np.empty((len(starts) * length, frames.shape[1]), frames.dtype), 0
+    rows, filled = np.empty((len(starts) * length, frames.shape[1]), np.float32), 0
     for start in starts.tolist():
         block = _read(frames, start, length)
         rows[filled : filled + len(block)] = block
@@ -123,5 +118,5 @@ def _read(frames: np.memmap, start: int, length: int) -> np.ndarray:
     n_bins = frames.shape[1]
     length = min(length, len(frames) - start)
     offset = frames.offset + start * n_bins * frames.itemsize
-    rows = np.fromfile(frames.filename, frames.dtype, length * n_bins, offset=offset)
-    return rows.reshape(length, n_bins)
+    rows = np.fromfile(str(frames.filename), frames.dtype, length * n_bins, offset=offset)
+    return rows.reshape(length, n_bins).astype(np.float32, copy=False)
