@@ -75,7 +75,9 @@ format: setup  ## put code and notebooks in order
 	$(BIN)/ruff format
 
 hooks: setup  ## refuse commits with notebooks that carry outputs
-	@hook="$$(git rev-parse --git-path hooks)/pre-commit"; ours="$$PWD/tools/pre-commit"; \
+	@prefix="$$(git rev-parse --show-prefix 2>/dev/null)" && [ -z "$$prefix" ] \
+		|| { echo "$$PWD is no git repository, and has no hooks" >&2; exit 1; }; \
+	hook="$$(git rev-parse --git-path hooks)/pre-commit"; ours="$$PWD/tools/pre-commit"; \
 	if [ "$$(readlink "$$hook")" = "$$ours" ]; then exit 0; fi; \
 	if [ -e "$$hook" ]; then \
 		echo "$$hook exists already: call tools/pre-commit from it, or remove it" >&2; exit 1; \

@@ -103,3 +103,14 @@ def test_a_hook_that_is_there_stays(repository, make):
     assert mine.read_text() == "#!/bin/sh\n"
     mine.unlink()
     assert make("hooks").returncode == make("hooks").returncode == 0
+
+
+def test_hooks_need_a_repository_of_the_project_itself(project, make):
+    for around in (None, project.parent):
+        if around:
+            git(around, "init", check=True)
+        refused = make("hooks")
+        assert refused.returncode != 0
+        assert "is no git repository" in refused.stderr
+    assert not (project.parent / ".git" / "hooks" / "pre-commit").exists()
+    assert not Path("/pre-commit").exists()
