@@ -53,9 +53,9 @@ _build/contents: $(STAMP) _toc.yml
 	@mkdir -p _build
 	@touch $@
 
-serve: book  ## serve the rendered book on this machine
-	@echo "The book is at http://127.0.0.1:$(PORT) (Ctrl-C stops)"
-	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html >/dev/null 2>&1
+serve: book  ## serve the rendered book on this machine, until Ctrl-C
+	@$(BIN)/python -u -m http.server "$(PORT)" --bind 127.0.0.1 --directory _build/html 2>/dev/null \
+		|| { echo "port $(PORT) is not free here: make serve PORT=8001 takes another" >&2; exit 1; }
 
 lab: setup  ## open the chapters in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir book

@@ -1,9 +1,14 @@
 """The commands of the Makefile and the hook, in a folder with a space in its name."""
 
 import json
+import os
+import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import nbformat
@@ -114,3 +119,32 @@ def test_hooks_need_a_repository_of_the_project_itself(project, make):
         assert "is no git repository" in refused.stderr
     assert not (project.parent / ".git" / "hooks" / "pre-commit").exists()
     assert not Path("/pre-commit").exists()
+
+
+SERVE = ("serve", "--assume-old=book")
+
+
+def test_serve_says_that_a_port_is_taken(project, make):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        refused = make(*SERVE, f"PORT={port}")
+    assert refused.returncode != 0
+    assert f"port {port} is not free" in refused.stderr
+    assert "http://" not in refused.stdout, "that is somebody else's address"
+
+
+def test_serve_serves_where_it_says(project):
+    page = project / "_build" / "html" / "index.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("the book")
+    command = ["make", "--assume-old=.venv/installed", *SERVE, "PORT=0"]
+    server = subprocess.Popen(
+        command, cwd=project, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        address = re.search(r"http://127\.0\.0\.1:\d+/", server.stdout.readline())[0]
+        with urllib.request.urlopen(address) as answer:
+            assert answer.read() == b"the book"
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.communicate()
