@@ -17,7 +17,9 @@ PARTS = ("train", "validation", "test")
 SHARES = {"train": 39, "validation": 8, "test": 9}  # the paper's speakers (Section 4.1)
 
 _MAX_LISTED = 10  # faults spelt out in one error
-_QUIET_SECONDS = 2  # a check shorter than this shows no progress bar
+_DELAY = 2  # seconds; a shorter check shows no progress bar
+
+Faults = list[tuple[str, str]]  # (what cannot be used, why)
 
 
 class CorpusError(ValueError):
@@ -35,10 +37,10 @@ class Source(Protocol):
         """Raise `CorpusError`, naming the source, if it cannot be used."""
 
     def read(self) -> np.ndarray:
-        """float32 (n_samples,) at 16 kHz in [-1, 1]."""
+        """Return float32 (n_samples,) at 16 kHz in [-1, 1]."""
 
     def fingerprint(self) -> str:
-        """A digest of what the sound is made from."""
+        """Return a digest of what the sound is made from."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,7 @@ class Utterance:
         return f"{self.speaker}/{self.name}"
 
     def waveform(self) -> np.ndarray:
-        """float32 (n_samples,): mono, 16 kHz, finite, within [-1, 1], at the level it came with.
-
-        See :doc:`02_speech_to_spectra`.
+        """Return float32 (n_samples,): mono, 16 kHz, in [-1, 1], at the level it came with.
 
         Raises:
             CorpusError: naming the file, if it has become unusable since the corpus was loaded.
@@ -71,6 +71,9 @@ class Corpus:
 
     Each part goes round its speakers: the first utterance of every one, then the second. A
     smaller corpus (``minutes``) is the beginning of a larger one.
+
+    Raises:
+        CorpusError: naming a speaker who is in two parts.
     """
 
     name: str
@@ -89,25 +92,25 @@ class Corpus:
         return {part: getattr(self, part) for part in PARTS}
 
     def speakers(self, part: str) -> tuple[str, ...]:
-        """The speakers of a part, in the order of their first utterance."""
+        """Return the speakers of a part, in the order of their first utterance."""
         return tuple(dict.fromkeys(utterance.speaker for utterance in self.parts[part]))
 
     def minutes(self, part: str) -> float:
-        """Length of a part; an estimate where speech is synthesised on demand."""
+        """Return the length of a part; an estimate where speech is synthesised on demand."""
         return sum(utterance.source.seconds for utterance in self.parts[part]) / 60
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        """The fingerprint of every utterance's source by the utterance's id, taken once."""
-        everything = chain.from_iterable(self.parts.values())
+        """The fingerprint of every utterance's source, by the utterance's id, taken once."""
+        everything = (*self.train, *self.validation, *self.test)
         return {utterance.id: utterance.source.fingerprint() for utterance in everything}
 
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256, in hexadecimal, of who says what in which part.
 
-        It covers the content of every utterance (the bytes of a file; for synthetic speech all
-        that determines it), not the place where it is kept.
+        It covers the bytes of every file, or all that determines synthetic speech, but not the
+        place where it is kept.
         """
         lines = (
             f"{part}\t{utterance.id}\t{self.digests[utterance.id]}\n"
@@ -133,74 +136,60 @@ class Corpus:
 
 def select(
     parts: Mapping[str, Sequence[Utterance]], minutes: float | None, on_error: str
-) -> tuple[dict[str, tuple[Utterance, ...]], list[tuple[str, str]]]:
+) -> tuple[dict[str, tuple[Utterance, ...]], Faults]:
     """Check utterances and keep about ``minutes`` of them, shared 39:8:9 between the parts.
 
     A part is gone through round its speakers until its share is full. Only what is reached is
-    checked.
+    checked, and of a recording that two parts reach the first part's is kept.
 
     Returns:
-        the utterances kept, by part, and what was left out, with the reason.
+        the utterances kept, by part, and what was left out.
 
     Raises:
         CorpusError: listing the faulty utterances unless ``on_error`` is ``skip``, or naming a
             part of which nothing is left.
     """
-    kept, faults = {}, []
-    heard: dict[str, tuple[str, Utterance]] = {}
+    kept: dict[str, tuple[Utterance, ...]] = {}
+    faults: Faults = []
+    heard: dict[str, tuple[str, Source]] = {}  # by fingerprint
+
+    def take(part: str, seconds: float) -> Iterator[Utterance]:
+        taken = 0.0
+        for utterance in round_speakers(parts[part]):
+            if taken >= seconds:
+                break
+            bar.update()
+            try:
+                utterance.source.check()
+                _require_unheard(utterance.source, part, heard)
+            except CorpusError as error:
+                faults.append((utterance.id, str(error)))
+            else:
+                taken += utterance.source.seconds
+                yield utterance
+
     n_utterances = sum(map(len, parts.values()))
-    with tqdm(
-        total=n_utterances, desc="checking the corpus", leave=False, delay=_QUIET_SECONDS
-    ) as bar:
-        for part, utterances in parts.items():
+    with tqdm(total=n_utterances, desc="checking the corpus", leave=False, delay=_DELAY) as bar:
+        for part in parts:
             share = math.inf if minutes is None else 60 * minutes * SHARES[part] / 56
-            kept[part], unusable = _take(part, utterances, share, heard, bar)
-            faults += unusable
-    raise_or_list(faults, on_error)
+            kept[part] = tuple(take(part, share))
+    raise_unless_skipped(faults, on_error)
     for part, utterances in kept.items():
         if not utterances:
             raise CorpusError(f"no usable utterance is left in the {part} part: {_listed(faults)}")
     return kept, faults
 
 
-def _take(
-    part: str,
-    utterances: Iterable[Utterance],
-    seconds: float,
-    heard: dict[str, tuple[str, Utterance]],
-    bar: tqdm,
-) -> tuple[tuple[Utterance, ...], list[tuple[str, str]]]:
-    """Sound utterances, round the speakers, until they last ``seconds``; and the others."""
-    kept, faults, total = [], [], 0.0
-    for utterance in round_speakers(utterances):
-        if total >= seconds:
-            break
-        try:
-            utterance.source.check()
-            _require_unheard(part, utterance, heard)
-        except CorpusError as error:
-            faults.append((utterance.id, str(error)))
-        else:
-            kept.append(utterance)
-            total += utterance.source.seconds
-        bar.update()
-    return tuple(kept), faults
-
-
-def _require_unheard(
-    part: str, utterance: Utterance, heard: dict[str, tuple[str, Utterance]]
-) -> None:
-    """Check that no other part has the same recording, and enter it into what was heard."""
-    where, first = heard.setdefault(utterance.source.fingerprint(), (part, utterance))
+def _require_unheard(source: Source, part: str, heard: dict[str, tuple[str, Source]]) -> None:
+    where, first = heard.setdefault(source.fingerprint(), (part, source))
     if where != part:
         raise CorpusError(
-            f"{utterance.source} is the same recording as {first.source} in {where}: "
-            "keep it in one part"
+            f"{source} is the same recording as {first} in {where}: keep it in one part"
         )
 
 
 def round_speakers(utterances: Iterable[Utterance]) -> Iterator[Utterance]:
-    """The first utterance of every speaker, then the second, and so on."""
+    """Yield the first utterance of every speaker, then the second, and so on."""
     by_speaker: dict[str, list[Utterance]] = {}
     for utterance in utterances:
         by_speaker.setdefault(utterance.speaker, []).append(utterance)
@@ -217,7 +206,7 @@ def require_disjoint(speakers: Mapping[str, Iterable[str]]) -> None:
     >>> require_disjoint({"train": ["01M", "02M"], "test": ["02M"]})
     Traceback (most recent call last):
         ...
-    sdmvae_lite.corpora.corpus.CorpusError: speaker '02M' is in train and in test: ...
+    sdmvae_lite.speech.corpora.corpus.CorpusError: speaker '02M' is in train and in test: ...
     """
     part_of: dict[str, str] = {}
     for part, names in speakers.items():
@@ -229,8 +218,8 @@ def require_disjoint(speakers: Mapping[str, Iterable[str]]) -> None:
                 )
 
 
-def raise_or_list(faults: Sequence[tuple[str, str]], on_error: str) -> None:
-    """Stop at faults unless they may be skipped."""
+def raise_unless_skipped(faults: Faults, on_error: str) -> None:
+    """Raise `CorpusError`, listing the faults, unless there are none or they may be skipped."""
     if faults and on_error != "skip":
         raise CorpusError(
             f"the corpus has {len(faults)} fault(s): {_listed(faults)}\n"
@@ -238,7 +227,7 @@ def raise_or_list(faults: Sequence[tuple[str, str]], on_error: str) -> None:
         )
 
 
-def _listed(faults: Sequence[tuple[str, str]]) -> str:
+def _listed(faults: Faults) -> str:
     more = len(faults) - _MAX_LISTED
     lines = [f"\n  {reason}" for _, reason in faults[:_MAX_LISTED]]
     return "".join(lines) + (f"\n  and {more} more" if more > 0 else "")

@@ -13,13 +13,12 @@ from .corpus import (
     SHARES,
     Corpus,
     CorpusError,
+    Faults,
     Utterance,
-    raise_or_list,
+    raise_unless_skipped,
     require_disjoint,
     select,
 )
-
-Faults = list[tuple[str, str]]  # (what cannot be used, why)
 
 _HIDDEN = (".", "__")  # how names begin that archives and systems leave among recordings
 _SUFFIXES_LISTED = ", ".join(SUFFIXES[:-1]) + f" or {SUFFIXES[-1]}"
@@ -46,21 +45,16 @@ def folder_corpus(
     given = _given_parts(root)
     if given:
         roots = list(given.values())
-        speakers = {part: _find_speakers(given[part], roots, faults) for part in PARTS}
-        require_disjoint(speakers)
+        parts = {part: _utterances_in(given[part], roots, faults) for part in PARTS}
+        require_disjoint({part: [each.speaker for each in parts[part]] for part in PARTS})
     else:
-        everyone = _find_speakers(root, [root], faults)
-        raise_or_list(faults, on_error)
-        split = split_speakers(everyone, seed)
-        speakers = {part: {who: everyone[who] for who in split[part]} for part in PARTS}
-    return corpus_of_files(
-        speakers,
-        minutes=minutes,
-        on_error=on_error,
-        faults=faults,
-        name=name or root.resolve().name,
-        credit=credit or f"speech from the folder {root.resolve().name}",
-    )
+        everyone = _utterances_in(root, [root], faults)
+        raise_unless_skipped(faults, on_error)
+        split = split_speakers((each.speaker for each in everyone), seed)
+        parts = {part: [each for each in everyone if each.speaker in split[part]] for part in PARTS}
+    folder = root.resolve().name
+    credit = credit or f"speech from the folder {folder}"
+    return corpus_of_files(parts, minutes, on_error, faults, name or folder, credit)
 
 
 def _given_parts(root: Path) -> dict[str, Path]:
@@ -79,100 +73,84 @@ def _given_parts(root: Path) -> dict[str, Path]:
     return given
 
 
-def _find_speakers(
-    folder: Path, roots: Sequence[Path], faults: Faults
-) -> dict[str, list[Utterance]]:
+def _utterances_in(folder: Path, roots: Sequence[Path], faults: Faults) -> list[Utterance]:
     """Return the utterances of every speaker in a folder; ``faults`` gains what cannot be one.
 
     Args:
         roots: the folders of speakers that the corpus consists of; ``folder`` is one of them.
-
-    Raises:
-        CorpusError: if there is no speaker.
     """
-    speakers = {}
+    found = []
     for path in visible(folder, roots, faults):
         if not path.is_dir():
             if path.suffix.lower() in SUFFIXES:
                 faults.append((path.name, f"{path} is in no speaker's folder"))
-        elif utterances := utterances_of(path, _audio_files(path, roots, faults), faults):
-            speakers[path.name] = utterances
+        elif utterances := utterances_of(path.name, path, _audio(path, roots, faults), faults):
+            found += utterances
         else:
             faults.append((path.name, f"{path} holds no {_SUFFIXES_LISTED} file"))
-    if not speakers:
+    if not found:
         raise CorpusError(
             f"{folder} holds no speech: it needs a folder for each speaker, with "
             f"{_SUFFIXES_LISTED} files in it"
         )
-    return speakers
+    return found
 
 
 def utterances_of(
-    speaker: Path, files: Iterable[Path], faults: Faults, below: Path = Path()
+    speaker: str, folder: Path, files: Iterable[Path], faults: Faults
 ) -> list[Utterance]:
-    """Return one speaker's utterances, named by their path below ``speaker`` without its suffix.
-
-    Args:
-        below: what names leave out.
-    """
+    """Return a speaker's utterances, named by their path below ``folder`` without its suffix."""
     found: dict[str, Path] = {}
     for path in files:
-        name = path.relative_to(speaker / below).with_suffix("").as_posix()
+        name = path.relative_to(folder).with_suffix("").as_posix()
         first = found.setdefault(name, path)
         if first != path:
-            faults.append((f"{speaker.name}/{name}", f"{path} has the same name as {first.name}"))
-    return [Utterance(speaker.name, name, AudioFile(path)) for name, path in found.items()]
+            faults.append((f"{speaker}/{name}", f"{path} has the same name as {first.name}"))
+    return [Utterance(speaker, name, AudioFile(path)) for name, path in found.items()]
 
 
-def _audio_files(folder: Path, roots: Sequence[Path], faults: Faults) -> Iterator[Path]:
+def _audio(folder: Path, roots: Sequence[Path], faults: Faults) -> Iterator[Path]:
     for path in visible(folder, roots, faults):
         if path.is_dir():
-            yield from _audio_files(path, roots, faults)
+            yield from _audio(path, roots, faults)
         elif path.suffix.lower() in SUFFIXES and path.is_file():
             yield path
 
 
 def visible(folder: Path, roots: Sequence[Path], faults: Faults) -> Iterator[Path]:
     """Yield what a folder holds, in order, but for what is hidden or cannot be used."""
+
+    def enter(path: Path, fault: str) -> None:
+        root = next(root for root in roots if path.is_relative_to(root))
+        faults.append((path.relative_to(root).as_posix(), f"{path} {fault}"))
+
     try:
         paths = sorted(folder.iterdir())
         os.stat(folder / "..")  # some folders can be listed, but not entered
     except OSError as error:
-        faults.append((_place(folder, roots), f"{folder} cannot be read ({error.strerror})"))
-        return
+        return enter(folder, f"cannot be read ({error.strerror})")
     for path in paths:
         if path.name.startswith(_HIDDEN):
             continue
-        if path.is_symlink() and (fault := _fault_of_link(path, roots)):
-            faults.append((_place(path, roots), f"{path} {fault}"))
+        if path.is_symlink() and not path.exists() and path.suffix.lower() in ("", *SUFFIXES):
+            enter(path, "is a link to nothing: fetch what it stands for, or remove it")
+        elif path.is_symlink() and path.is_dir() and _leads_back(path, roots):
+            enter(path, "leads back into the corpus: remove this link")
         else:
             yield path
-
-
-def _place(path: Path, roots: Sequence[Path]) -> str:
-    return next(path.relative_to(root) for root in roots if path.is_relative_to(root)).as_posix()
-
-
-def _fault_of_link(link: Path, roots: Sequence[Path]) -> str | None:
-    """Say what is wrong with a link whose target is not there, or leads back into the corpus."""
-    if not link.exists() and link.suffix.lower() in ("", *SUFFIXES):  # a folder, or speech
-        return "is a link to nothing: fetch what it stands for, or remove it"
-    if link.is_dir() and _leads_back(link, roots):
-        return "leads back into the corpus: remove this link"
-    return None
 
 
 def _leads_back(link: Path, roots: Sequence[Path]) -> bool:
     """Whether a link's target lies in the corpus, or holds the corpus or the link itself."""
     target = link.resolve()
-    outer = [link.parent.resolve(), *(root.resolve() for root in roots)]
-    return any(place.is_relative_to(target) for place in outer) or any(
-        target.is_relative_to(root) for root in outer[1:]
+    corpus = [root.resolve() for root in roots]
+    return any(place.is_relative_to(target) for place in (*corpus, link.parent.resolve())) or any(
+        target.is_relative_to(root) for root in corpus
     )
 
 
 def split_speakers(speakers: Iterable[str], seed: int = 0) -> dict[str, list[str]]:
-    """Speakers in three parts, as near to 39:8:9 as whole speakers allow, one at least in each.
+    """Divide speakers 39:8:9, as nearly as whole speakers allow, one at least in each part.
 
     Their order is that of a hash of seed and name, so it is the same everywhere, and one speaker
     more does not shuffle the others.
@@ -201,7 +179,7 @@ def split_speakers(speakers: Iterable[str], seed: int = 0) -> dict[str, list[str
 
 
 def _shares(n_speakers: int) -> dict[str, int]:
-    """Speakers a part: one each, and the rest by largest remainder."""
+    """Return the speakers of each part: one each, and the rest by largest remainder."""
     exact = {part: n_speakers * share / sum(SHARES.values()) for part, share in SHARES.items()}
     sizes = {part: max(1, int(share)) for part, share in exact.items()}
     while sum(sizes.values()) < n_speakers:
@@ -212,14 +190,14 @@ def _shares(n_speakers: int) -> dict[str, int]:
 
 
 def corpus_of_files(
-    speakers: Mapping[str, Mapping[str, Sequence[Utterance]]],
+    parts: Mapping[str, Sequence[Utterance]],
     minutes: float | None,
     on_error: str,
     faults: Faults,
     name: str,
     credit: str,
 ) -> Corpus:
-    """A corpus of the audio files of ``speakers`` by part: checked, and about ``minutes`` kept.
+    """Return a corpus of audio files, checked, about ``minutes`` of them.
 
     Args:
         faults: what was already found to be unusable, and why.
@@ -227,11 +205,7 @@ def corpus_of_files(
     Raises:
         CorpusError: listing all faults, unless ``on_error`` is ``skip``.
     """
-    raise_or_list(faults, on_error)
-    utterances = {
-        part: [utterance for whose in speakers[part].values() for utterance in whose]
-        for part in PARTS
-    }
-    kept, unusable = select(utterances, minutes, on_error)
-    warn_of_conversion(utterance.source for part in PARTS for utterance in kept[part])
+    raise_unless_skipped(faults, on_error)
+    kept, unusable = select(parts, minutes, on_error)
+    warn_of_conversion(each.source for part in PARTS for each in kept[part])
     return Corpus(name, **kept, skipped=tuple(faults + unusable), credit=credit)

@@ -17,8 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from .corpus import PARTS, Corpus, CorpusError, Utterance
-from .folders import Faults, corpus_of_files, utterances_of, visible
+from .corpus import PARTS, Corpus, CorpusError, Faults, Utterance
+from .folders import corpus_of_files, utterances_of, visible
 
 
 def _names(listed: str) -> frozenset[str]:
@@ -75,20 +75,18 @@ def tcd_timit_corpus(
     volunteers = find_volunteers(root)
     faults: Faults = []
     layout, folders = _speaker_folders(volunteers, faults)
-    parts, left_out = _divide(folders, split, faults)
+    split_in, left_out = _divide(folders, split, faults)
     files = {
-        who: list(visible(folders[who] / _LAYOUTS[layout], [volunteers], faults))
-        for names in parts.values()
+        who: list(visible(folders[who], [volunteers], faults))
+        for names in split_in.values()
         for who in names
     }
     _require_sound(volunteers, files)
-    speakers = {
-        part: {
-            who: _utterances(folders[who], _LAYOUTS[layout], files[who], faults) for who in names
-        }
-        for part, names in parts.items()
+    parts = {
+        part: [each for who in names for each in _utterances(who, folders[who], files[who], faults)]
+        for part, names in split_in.items()
     }
-    corpus = corpus_of_files(speakers, minutes, on_error, faults, layout, _CREDITS[layout])
+    corpus = corpus_of_files(parts, minutes, on_error, faults, layout, _CREDITS[layout])
     return replace(corpus, skipped=(*left_out, *corpus.skipped))
 
 
@@ -114,10 +112,10 @@ def find_volunteers(root: Path) -> Path:
 
 
 def _speaker_folders(volunteers: Path, faults: Faults) -> tuple[str, dict[str, Path]]:
-    """Return which of the two corpora this is, and the folder of each speaker."""
+    """Return which of the two corpora this is, and the folder of each speaker's sentences."""
     found = list(visible(volunteers, [volunteers], faults))
     for layout, below in _LAYOUTS.items():
-        folders = {folder.name: folder for folder in found if (folder / below).is_dir()}
+        folders = {each.name: each / below for each in found if (each / below).is_dir()}
         if folders:
             return layout, folders
     expected = " nor ".join(f"SPEAKER/{below.as_posix()}" for below in _LAYOUTS.values())
@@ -149,14 +147,12 @@ def _divide(
     return parts, [(who, f"in no part of the split {split!r}") for who in outside]
 
 
-def _utterances(
-    speaker: Path, below: Path, files: Sequence[Path], faults: Faults
-) -> list[Utterance]:
+def _utterances(who: str, folder: Path, files: Sequence[Path], faults: Faults) -> list[Utterance]:
     sounds = [path for path in files if path.suffix.lower() == ".wav"]
     names = {path.stem for path in sounds}
     for clip in files:
         if clip.suffix.lower() == ".mp4" and clip.stem not in names:
-            faults.append((f"{speaker.name}/{clip.stem}", f"{clip} has no .wav file beside it"))
+            faults.append((f"{who}/{clip.stem}", f"{clip} has no .wav file beside it"))
     if not sounds:
-        faults.append((speaker.name, f"{speaker / below} holds no .wav file"))
-    return utterances_of(speaker, sounds, faults, below)
+        faults.append((who, f"{folder} holds no .wav file"))
+    return utterances_of(who, folder, sounds, faults)
