@@ -175,6 +175,14 @@ def test_a_streamed_run_in_two_sittings_equals_one_in_one(store, tmp_path, monke
     assert all(
         torch.equal(value, whole.state_dict()[name]) for name, value in second.state_dict().items()
     )
-    allow(monkeypatch, 256)
-    with pytest.raises(ValueError, match="another run"):
+    for budget, held in ((256, "streamed within 33792 bytes"), (1000, "in memory")):
+        allow(monkeypatch, budget)
+        named = rf"another run \(train frames held was streamed .* 67584 bytes, is now {held}\)"
+        with pytest.raises(ValueError, match=named):
+            fit(model(), store, store[:100], config, "cpu", checkpoint, progress=False)
+    checkpoint.unlink()
+    resident = fit(model(), store, store[:100], config, "cpu", checkpoint, progress=False)
+    assert resident != history
+    allow(monkeypatch, 512)
+    with pytest.raises(ValueError, match="train frames held was in memory, is now streamed within"):
         fit(model(), store, store[:100], config, "cpu", checkpoint, progress=False)

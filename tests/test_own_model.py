@@ -1,5 +1,7 @@
 """A model of a reader's own, a few lines over `VAE`, goes wherever the book's models go."""
 
+import linecache
+
 import pytest
 import torch
 from noise import N_BINS, make_frames
@@ -17,6 +19,26 @@ class BetaVAE(VAE):
 
     def kl(self, mu, logvar):
         return 4 * gaussian_kl(mu, logvar)
+
+
+CELL = """
+from sdmvae_lite import VAE
+from sdmvae_lite.model.divergences import gaussian_kl
+
+
+class CellVAE(VAE):
+    def kl(self, mu, logvar):
+        return weight * gaussian_kl(mu, logvar)
+"""
+
+
+def in_a_cell(text, number, **outside):
+    """The class of a notebook's cell: it has no file, and its methods know the cell."""
+    name = f"<cell {number}>"
+    linecache.cache[name] = len(text), None, text.splitlines(keepends=True), name
+    namespace = {"__name__": "__main__", **outside}
+    exec(compile(text, name, "exec"), namespace)
+    return namespace["CellVAE"]
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +102,24 @@ def test_a_model_of_the_first_version_is_loaded(tmp_path):
     text = (folder / "model.json").read_text()
     (folder / "model.json").write_text(text.replace('"class": "sdmvae_lite.VAE",', ""))
     assert load_model(folder).config == CONFIG
+
+
+def test_its_checkpoint_goes_on_with_the_same_code_alone(train, validation, tmp_path):
+    """Defined in a cell, as readers do."""
+
+    def run(text, number, weight):
+        model = build_model(CONFIG, 0, in_a_cell(text, number, weight=weight))
+        return fit(model, train, validation, TRAINING, "cpu", tmp_path / "run", progress=False)
+
+    first = run(CELL, 1, 4)
+    assert run(CELL, 2, 4) == first
+    for text, weight in ((CELL.replace("weight *", "2 * weight *"), 4), (CELL, 5)):
+        with pytest.raises(ValueError, match=r"another run \(source was"):
+            run(text, 3, weight)
+
+
+def test_a_class_without_a_text_has_no_checkpoint(train, validation, tmp_path):
+    for kind in (in_a_cell(CELL, 3, weight=4), type("Other", (BetaVAE,), {"__module__": "gone"})):
+        linecache.cache.pop("<cell 3>", None)
+        with pytest.raises(ValueError, match=f"the text of the class {kind.__name__} is not found"):
+            fit(kind(CONFIG), train, validation, TRAINING, "cpu", tmp_path / "run", False)

@@ -2,6 +2,7 @@ import multiprocessing
 import os
 import signal
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ import torch
 from noise import make_frames
 
 from sdmvae_lite.config import ModelConfig, TrainingConfig
+from sdmvae_lite.model.dictionaries import dct_dictionary
 from sdmvae_lite.model.models import build_model
+from sdmvae_lite.training import checkpoints
 from sdmvae_lite.training.fit import History, find_device, fit
 
 MODELS = {
@@ -20,6 +23,7 @@ MODELS = {
 }
 every_model = pytest.mark.parametrize("config", MODELS.values(), ids=MODELS)
 TRAINING = TrainingConfig(learning_rate=1e-2, batch_size=64, max_epochs=6)
+ONCE = TrainingConfig(batch_size=64, max_epochs=1)
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +116,7 @@ def test_a_run_in_two_sittings_equals_one_in_one(config, train, validation, tmp_
     with pytest.raises(Interrupted):
         fit(first, train, validation, TRAINING, "cpu", checkpoint, progress=False)
 
-    second = build_model(config, seed=99)  # the checkpoint brings its own weights
+    second = build_model(config, seed=0)
     history = fit(second, train, validation, TRAINING, "cpu", checkpoint, progress=False)
     assert history == expected
     assert torch.equal(weights(second), weights(whole))
@@ -154,20 +158,69 @@ def test_a_finished_run_is_not_run_again(train, validation, tmp_path):
     assert checkpoint.stat().st_mtime_ns == written
 
 
-def test_a_checkpoint_of_another_run_is_refused(train, validation, tmp_path):
-    checkpoint = tmp_path / "run.safetensors"
-    config = TrainingConfig(batch_size=64, max_epochs=1)
-    fit(build_model(MODELS["vae"], 0), train, validation, config, "cpu", checkpoint, False)
-    other = TrainingConfig(batch_size=32, max_epochs=1)
-    with pytest.raises(ValueError, match=r"run.safetensors is of another run \(training was"):
-        fit(build_model(MODELS["vae"], 0), train, validation, other, "cpu", checkpoint, False)
-    with pytest.raises(ValueError, match=r"another run \(model was"):
-        fit(build_model(MODELS["vsc"], 0), train, validation, config, "cpu", checkpoint, False)
-    with pytest.raises(ValueError, match=r"another run \(train frames was 640, is now 639"):
-        fit(build_model(MODELS["vae"], 0), train[1:], validation, config, "cpu", checkpoint, False)
+@pytest.fixture
+def checkpoint(train, validation, tmp_path):
+    path = tmp_path / "run.safetensors"
+    fit(build_model(MODELS["sdm-dct"], 0), train, validation, ONCE, "cpu", path, False)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("config", "seed", "training", "named"),
+    [
+        (MODELS["sdm-dct"], 1, ONCE, r"\(weights was [0-9a-f]{64}, is now [0-9a-f]{64}\)"),
+        (
+            MODELS["vsc"],
+            0,
+            ONCE,
+            r"\(class was sdmvae_lite.SDMVAE, is now sdmvae_lite.VSC; .*model",
+        ),
+        (replace(MODELS["sdm-dct"], hidden=8), 0, ONCE, "; model hidden was 16, is now 8|weights"),
+        (MODELS["sdm-dct"], 0, replace(ONCE, batch_size=32), r"\(training batch_size was 64, is"),
+        (MODELS["sdm-dct"], 0, replace(ONCE, seed=3), r"\(training seed was 0, is now 3\)"),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused(
+    config, seed, training, named, train, validation, checkpoint
+):
+    with pytest.raises(ValueError, match=rf"run.safetensors is of another run .*{named}"):
+        fit(build_model(config, seed), train, validation, training, "cpu", checkpoint, False)
+
+
+def test_a_checkpoint_of_other_frames_is_refused(train, validation, checkpoint):
+    """Also where there are as many of them."""
+    for part, frames in (
+        ("train", (train[1:], validation)),
+        ("train", (100 * train, validation)),
+        ("validation", (train, 2 * validation)),
+    ):
+        count = len(train if part == "train" else validation)
+        number = len(frames[0] if part == "train" else frames[1])
+        named = rf"\({part} frames was {count} with .*, is now {number} with digest \w*\)"
+        with pytest.raises(ValueError, match=f"another run {named}"):
+            fit(build_model(MODELS["sdm-dct"], 0), *frames, ONCE, "cpu", checkpoint, False)
+
+
+def test_a_checkpoint_of_another_dictionary_is_refused(train, validation, checkpoint):
+    dictionary = dct_dictionary(4, 6)
+    mine = dictionary[:, torch.randperm(6, generator=torch.Generator().manual_seed(0))]
+    model = build_model(MODELS["sdm-dct"], 0)
+    model.dictionary.copy_(mine)
+    with pytest.raises(ValueError, match=r"another run \(weights was"):
+        fit(model, train, validation, ONCE, "cpu", checkpoint, False)
+    assert torch.equal(model.dictionary, mine)
+
+
+def test_a_checkpoint_of_other_code_is_refused(train, validation, checkpoint, monkeypatch):
+    monkeypatch.setattr(checkpoints, "method", lambda *modules: "of tomorrow")
+    with pytest.raises(ValueError, match=r"another run \(method was .*, is now of tomorrow\)"):
+        fit(build_model(MODELS["sdm-dct"], 0), train, validation, ONCE, "cpu", checkpoint, False)
+
+
+def test_what_is_no_checkpoint_is_refused(train, validation, checkpoint):
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
     with pytest.raises(ValueError, match="is no checkpoint, or a damaged one"):
-        fit(build_model(MODELS["vae"], 0), train, validation, config, "cpu", checkpoint, False)
+        fit(build_model(MODELS["sdm-dct"], 0), train, validation, ONCE, "cpu", checkpoint, False)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 from pathlib import Path
@@ -13,7 +14,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from ..config import ModelConfig, from_dict, to_dict
-from ..store import write_folder
+from ..store import digest, write_folder
 from .models import CLASSES, VAE, build_model
 
 
@@ -74,14 +75,54 @@ def load_model(folder: str | os.PathLike[str], kind: type[VAE] | None = None) ->
     return model.eval()
 
 
+def describe_model(model: VAE) -> dict[str, Any]:
+    """Return, as JSON, what decides all that a model computes beside the package's own code.
+
+    That is its class, its configuration and its weights; for a class of one's own also the text
+    that defines it, the whole file or notebook cell, and the numbers that it takes from there.
+
+    Raises:
+        ValueError: if a class of one's own has no text, as one typed at a prompt.
+    """
+    return {
+        "class": class_name(type(model)),
+        "source": [_source(kind) for kind in type(model).__mro__ if _is_own(kind)],
+        **{f"model {name}": value for name, value in to_dict(model.config).items()},
+        "weights": digest(save(on_cpu(model.state_dict()))),
+    }
+
+
+def _source(kind: type) -> str:
+    """Digest a class by its methods: those of a notebook know their cell, the class does not."""
+    methods = [value for value in vars(kind).values() if inspect.isfunction(value)]
+    try:
+        texts = {"".join(inspect.findsource(thing)[0]) for thing in methods or [kind]}
+    except (OSError, TypeError):
+        raise ValueError(
+            f"the text of the class {kind.__name__} is not found, nor would be a change in it: "
+            "define it in a file or a notebook cell, with a method, or use no checkpoint or cache"
+        ) from None
+    outside = [inspect.getclosurevars(method) for method in methods]
+    numbers = {
+        name: value
+        for found in outside
+        for name, value in {**found.globals, **found.nonlocals}.items()
+        if isinstance(value, int | float | str)
+    }
+    return digest(json.dumps([sorted(texts), numbers], sort_keys=True).encode())
+
+
+def _is_own(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] not in ("sdmvae_lite", "torch", "builtins")
+
+
 def class_name(kind: type[VAE]) -> str:
     """Return what files call a class; a model of one's own goes by its bare name.
 
     >>> class_name(VAE)
     'sdmvae_lite.VAE'
     """
-    package = kind.__module__.startswith("sdmvae_lite.")
-    return f"sdmvae_lite.{kind.__name__}" if package else kind.__name__
+    return kind.__name__ if _is_own(kind) else f"sdmvae_lite.{kind.__name__}"
 
 
 def load_state(model: VAE, state: dict[str, Tensor]) -> None:
@@ -104,4 +145,8 @@ def _described(state: dict[str, Tensor]) -> dict[str, str]:
 
 
 def on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    """Return copies of tensors on the CPU, apart in memory as a file wants them."""
+    layout = torch.contiguous_format
+    return {
+        name: value.detach().cpu().clone(memory_format=layout) for name, value in tensors.items()
+    }

@@ -55,8 +55,9 @@ def hold_frames(
 
 def _is_whole_store(frames: np.ndarray | Tensor) -> TypeGuard[np.memmap]:
     """Whether rows can be read from the file: a slice of a store does not know where it begins."""
-    whole = isinstance(frames, np.memmap) and isinstance(frames.base, mmap.mmap)
-    return whole and frames.flags.c_contiguous
+    if not isinstance(frames, np.memmap):
+        return False
+    return isinstance(frames.base, mmap.mmap) and frames.flags.c_contiguous
 
 
 def chunks(frames: Frames, device: torch.device) -> Iterator[Tensor]:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Generator, Tensor
 
 from ..config import TrainingConfig, memory_budget, to_dict
-from ..model.files import load_state, on_cpu
+from ..model.files import describe_model, load_state, on_cpu
 from ..model.models import VAE
-from ..store import write
+from ..store import method, write
+from .batches import Frames, chunks
+
+_METHOD = (
+    *("model.dictionaries", "model.divergences", "model.models"),
+    *("training.batches", "training.checkpoints", "training.fit"),
+)
 
 
 class TrainingState(NamedTuple):
@@ -66,12 +73,16 @@ def load_checkpoint(
         written, history = json.loads(metadata["run"]), json.loads(metadata["history"])
     except (SafetensorError, KeyError, ValueError) as error:
         raise ValueError(f"{path} is no checkpoint, or a damaged one: {error}") from error
-    for key, value in run.items():
-        if written.get(key) != value:
-            raise ValueError(
-                f"{path} is of another run ({key} was {written.get(key)}, is now {value}): "
-                "name another checkpoint, or remove it to start again"
-            )
+    differing = [
+        f"{name} was {written.get(name)}, is now {run.get(name)}"
+        for name in {**written, **run}
+        if written.get(name) != run.get(name)
+    ]
+    if differing:
+        raise ValueError(
+            f"{path} is of another run ({'; '.join(differing)}): give `fit` all that it had at the "
+            "start, the model built anew from its seed, or name another checkpoint, or remove this"
+        )
     load_state(model, _under("model", tensors))
     moments: dict[int, dict[str, Tensor]] = {}
     for name, value in _under("optimiser", tensors).items():
@@ -83,19 +94,33 @@ def load_checkpoint(
 
 
 def describe_run(
-    model: VAE, config: TrainingConfig, train: Tensor | np.memmap, validation: Tensor | np.memmap
+    model: VAE, training: TrainingConfig, train: Frames, validation: Frames
 ) -> dict[str, Any]:
-    """What makes two runs the same: configuration, and how many frames of each part.
+    """Return, as JSON, all that decides how a run ends; a checkpoint goes on with the same alone.
 
-    Where frames are streamed, their order hangs on the memory budget too.
+    Args:
+        model: as it is before its first step.
+
+    Raises:
+        ValueError: as `describe_model` does.
     """
-    run = {
-        "model": to_dict(model.config),
-        "training": to_dict(config),
-        "train frames": len(train),
-        "validation frames": len(validation),
+    streamed = f"streamed within {memory_budget()} bytes"
+    return {
+        **describe_model(model),
+        **{f"training {name}": value for name, value in to_dict(training).items()},
+        "train frames": _content(train),
+        "validation frames": _content(validation),
+        "train frames held": "in memory" if isinstance(train, Tensor) else streamed,
+        "method": method(*_METHOD),
     }
-    return run if isinstance(train, Tensor) else run | {"memory budget": memory_budget()}
+
+
+def _content(frames: Frames) -> str:
+    """How many frames there are, and a digest of them in float32."""
+    checksum = hashlib.sha256()
+    for chunk in chunks(frames, torch.device("cpu")):
+        checksum.update(chunk.cpu().numpy().tobytes())
+    return f"{len(frames)} with digest {checksum.hexdigest()}"
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

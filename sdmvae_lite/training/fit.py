@@ -117,7 +117,7 @@ def fit(
     optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
     generator = Generator(target).manual_seed(config.seed)
     history, best = History(), copy.deepcopy(model.state_dict())
-    run = describe_run(model, config, train, validation)
+    run = {} if checkpoint is None else describe_run(model, config, train, validation)
     if checkpoint is not None and checkpoint.exists():
         state = load_checkpoint(checkpoint, model, generator, run)
         best, history = state.best, History(**state.history)
