@@ -88,7 +88,7 @@ lock:  ## resolve pyproject.toml anew into requirements.lock
 	@PYTHON="$(PYTHON)" tools/lock.sh $(TORCH)
 
 address: setup  ## move the book to another repository: URL=https://github.com/you/fork
-	@$(BIN)/python tools/set_address.py $(URL)
+	@$(BIN)/python tools/set_address.py "$$URL"
 
 colab-rehearsal: setup  ## run every chapter as Colab would, with Colab's packages
 	OMP_NUM_THREADS=1 $(BIN)/python tools/colab_rehearsal.py

@@ -57,7 +57,11 @@ def test_the_address_changes_everywhere(tree):
     assert holding(tree, new_site) == published
 
 
-@pytest.mark.parametrize("wrong", ["someone/fork", "https://github.com/someone", ""])
+WRONG = ["someone/fork", "https://github.com/someone", "", "https://github.com/../.."]
+WRONG += ["https://github.com/someone/..", "https://github.com/some.one/fork"]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
 def test_only_an_address_is_taken(tree, wrong):
     refused = set_address(tree, wrong)
     assert refused.returncode != 0

@@ -148,3 +148,10 @@ def test_serve_serves_where_it_says(project):
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.communicate()
+
+
+def test_an_address_is_no_command(project, make):
+    refused = make("address", "URL=https://github.com/you/fork; touch made")
+    assert refused.returncode != 0
+    assert "not an address" in refused.stderr
+    assert not (project / "made").exists()

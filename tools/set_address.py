@@ -1,17 +1,15 @@
 """Move the book to another repository: every link, badge and button follows.
 
-    python tools/set_address.py https://github.com/OWNER/NAME
-
 The address that is replaced is the one under [project.urls] in pyproject.toml.
 """
 
+import argparse
 import re
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
-ADDRESS = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+?)(?:\.git)?/?")
+ADDRESS = re.compile(r"https://github\.com/([\w-]+)/([\w.-]*?\w[\w.-]*?)(?:\.git)?/?", re.ASCII)
 
 
 def spellings(address: str) -> tuple[str, str]:
@@ -32,12 +30,13 @@ def files(root: Path) -> list[Path]:
     return [root / name for name in sorted(set(listing.split("\0"))) if name]
 
 
-def main(arguments: list[str]) -> None:
-    if len(arguments) != 1:
-        raise SystemExit(__doc__)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("address", help="https://github.com/OWNER/NAME")
+    address = parser.parse_args().address
     root = Path(__file__).resolve().parent.parent
     urls = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
-    replacements = list(zip(spellings(urls["Repository"]), spellings(arguments[0]), strict=True))
+    replacements = list(zip(spellings(urls["Repository"]), spellings(address), strict=True))
     for path in files(root):
         try:
             before = path.read_text(encoding="utf-8")
@@ -52,4 +51,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
