@@ -217,6 +217,20 @@ def test_a_checkpoint_of_other_code_is_refused(train, validation, checkpoint, mo
         fit(build_model(MODELS["sdm-dct"], 0), train, validation, ONCE, "cpu", checkpoint, False)
 
 
+def test_a_flipped_bit_of_a_checkpoint_is_found(train, validation, checkpoint):
+    whole = checkpoint.read_bytes()
+    rng = np.random.default_rng(0)
+    for place in (*rng.integers(0, len(whole), 60), *rng.integers(8, 2500, 60)):  # and the header
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        checkpoint.write_bytes(damaged)
+        model = build_model(MODELS["sdm-dct"], 0)
+        with pytest.raises(ValueError, match=r"run.safetensors is no checkpoint, or a damaged one"):
+            fit(model, train, validation, ONCE, "cpu", checkpoint, False)
+    checkpoint.write_bytes(whole)
+    fit(build_model(MODELS["sdm-dct"], 0), train, validation, ONCE, "cpu", checkpoint, False)
+
+
 def test_what_is_no_checkpoint_is_refused(train, validation, checkpoint):
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
     with pytest.raises(ValueError, match="is no checkpoint, or a damaged one"):

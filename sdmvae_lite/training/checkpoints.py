@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 from ..config import TrainingConfig, memory_budget, to_dict
 from ..model.files import describe_model, load_state, on_cpu
 from ..model.models import VAE
-from ..store import method, write
+from ..store import digest, method, write
 from .batches import Frames, chunks
 
 _METHOD = (
@@ -48,8 +48,8 @@ def save_checkpoint(
     for index, moments in state.moments.items():
         tensors |= {f"optimiser.{index}.{name}": value for name, value in moments.items()}
     tensors["generator"] = generator.get_state()
-    metadata = {"run": json.dumps(run), "history": json.dumps(state.history)}
-    write(path, save(on_cpu(tensors), metadata=metadata))
+    held, metadata = on_cpu(tensors), {"run": json.dumps(run), "history": json.dumps(state.history)}
+    write(path, save(held, metadata | {"sha256": _checksum(held, metadata)}))
 
 
 def load_checkpoint(
@@ -70,9 +70,13 @@ def load_checkpoint(
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
         tensors = load_file(path)
+        if metadata.pop("sha256") != _checksum(tensors, metadata):
+            raise ValueError("its checksum is of other contents")
         written, history = json.loads(metadata["run"]), json.loads(metadata["history"])
     except (SafetensorError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} is no checkpoint, or a damaged one: {error}") from error
+        raise ValueError(
+            f"{path} is no checkpoint, or a damaged one ({error}): remove it to start again"
+        ) from error
     differing = [
         f"{name} was {written.get(name)}, is now {run.get(name)}"
         for name in {**written, **run}
@@ -121,6 +125,10 @@ def _content(frames: Frames) -> str:
     for chunk in chunks(frames, torch.device("cpu")):
         checksum.update(chunk.cpu().numpy().tobytes())
     return f"{len(frames)} with digest {checksum.hexdigest()}"
+
+
+def _checksum(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
+    return digest(save(tensors) + json.dumps(metadata, sort_keys=True).encode())
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
