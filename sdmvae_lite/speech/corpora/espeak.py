@@ -1,13 +1,12 @@
 """espeak-ng, driven in memory through its shared library.
 
-`speak` is a pure function: what it returns depends on its arguments alone. The library itself is
-not like that. From one utterance to the next it keeps the phase of its pitch flutter, the count
-of glottal cycles, the state of its gain control and of its noise, and offers no way to set them.
-So each utterance is spoken by a freshly loaded library, unloaded afterwards, which costs about
-3 ms; that it is fresh is checked, not hoped for.
+What `speak` returns depends on its arguments alone. The library is not like that: from one
+utterance to the next it keeps the phase of its pitch flutter, the count of glottal cycles, the
+state of its gain control and of its noise, and offers no way to set them. So each utterance is
+spoken by a freshly loaded library, unloaded afterwards, in about 3 ms; that it is fresh is checked.
 
 The library and its data come with the package ``espeakng-loader``. espeak-ng is GPLv3; it is
-loaded at run time, never linked or copied. The constants are those of its ``speak_lib.h``.
+loaded at run time, never linked. The constants are those of its ``speak_lib.h``.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -39,7 +37,7 @@ _STRESS = "ˈˌ"
 _VOLUME_VALUE = 35  # per cent; at espeak's 100 its gain control distorts the louder voices
 _BREATH_SEED = 1  # of the noise in a breathy voice
 
-_unload = getattr(_ctypes, "dlclose", None) or _ctypes.FreeLibrary
+_unload = getattr(_ctypes, "dlclose" if hasattr(_ctypes, "dlclose") else "FreeLibrary")
 _lock = threading.Lock()  # the library is not thread-safe
 
 
@@ -83,7 +81,7 @@ _SynthCallback = ctypes.CFUNCTYPE(
 
 
 def speak(text: str, accent: str, variant: str, pitch: int = 50, rate: int = 175) -> Speech:
-    """Speak ``text``: the same arguments give the same samples, whatever was spoken before.
+    """Return ``text`` spoken: the same samples each time, whatever was spoken before.
 
     Args:
         accent: one of espeak-ng's English voices, such as ``en-us`` or ``en-gb-scotland``.
@@ -109,35 +107,31 @@ def speak(text: str, accent: str, variant: str, pitch: int = 50, rate: int = 175
 
 @cache
 def version() -> str:
-    """The version of espeak-ng, such as ``1.52.0``.
-
-    Raises:
-        EspeakError: if the library cannot be loaded.
-    """
+    """Return the version of espeak-ng, such as ``1.52.0``; raises as `speak` does."""
     with _lock, _fresh_library() as library:
         library.espeak_Info.restype = ctypes.c_char_p
         return library.espeak_Info(None).decode().split()[0]
 
 
 def _initialise(library: ctypes.CDLL) -> int:
-    """Read espeak-ng's data; returns its sample rate."""
+    """Let espeak-ng read its data, and return its sample rate in Hz."""
     data = _loader().get_data_path()
     options = _PHONEMES_IN_IPA | _DONT_EXIT
     sample_rate = library.espeak_Initialize(_SYNCHRONOUS, _BUFFER_MS, data.encode(), options)
-    if sample_rate <= 0:
-        if len(data.encode()) >= _LONGEST_PATH:
-            raise EspeakError(
-                f"espeak-ng takes no path of {_LONGEST_PATH} bytes or more, and its data is in "
-                f"{data}: put the environment into a folder nearer to the root"
-            )
+    if sample_rate > 0:
+        return sample_rate
+    if len(data.encode()) >= _LONGEST_PATH:
         raise EspeakError(
-            f"espeak-ng cannot read its data in {data}: reinstall the package espeakng-loader"
+            f"espeak-ng takes no path of {_LONGEST_PATH} bytes or more, and its data is in "
+            f"{data}: put the environment into a folder nearer to the root"
         )
-    return sample_rate
+    raise EspeakError(
+        f"espeak-ng cannot read its data in {data}: reinstall the package espeakng-loader"
+    )
 
 
 def _set_voice(library: ctypes.CDLL, accent: str, variant: str) -> None:
-    """Choose the voice. An unknown variant is an error here; espeak-ng would leave it out."""
+    """Choose the voice; an unknown variant, which espeak-ng would leave out, is an error."""
     status = library.espeak_SetVoiceByName(f"{accent}+{variant}".encode())
     library.espeak_GetCurrentVoice.restype = ctypes.POINTER(_Voice)
     voice = library.espeak_GetCurrentVoice()
@@ -167,7 +161,7 @@ def _synthesise(library: ctypes.CDLL, text: str, sample_rate: int) -> Speech:
 
 
 def _read_phonemes(events) -> Iterator[tuple[int, str]]:
-    """(sample, symbol) of the phonemes in an array of events, which ends with `_LIST_END`."""
+    """Yield (sample, symbol) of the phonemes in an array of events that ends with `_LIST_END`."""
     i = 0
     while events[i].type != _LIST_END:
         if events[i].type == _PHONEME:
@@ -179,7 +173,7 @@ def _read_phonemes(events) -> Iterator[tuple[int, str]]:
 
 @contextmanager
 def _fresh_library() -> Iterator[ctypes.CDLL]:
-    """The library as it is before its first use."""
+    """Load the library as it is before its first use."""
     library = _load(_loader().get_library_path())
     if not _is_fresh(library):  # someone else in this process uses it: take a copy of our own
         _unload(library._handle)
@@ -212,9 +206,8 @@ def _loader():
     try:
         import espeakng_loader
     except ImportError as error:
-        raise EspeakError(
-            "synthetic speech needs the package espeakng-loader: pip install espeakng-loader"
-        ) from error
+        message = "synthetic speech needs the package espeakng-loader: pip install espeakng-loader"
+        raise EspeakError(message) from error
     return espeakng_loader
 
 
@@ -225,8 +218,8 @@ def _private_folder() -> tempfile.TemporaryDirectory:
 
 @cache
 def _private_copy() -> str:
-    """A copy of the library that this process alone loads; removed when the process ends."""
-    return shutil.copy(_loader().get_library_path(), Path(_private_folder().name))
+    """Copy the library, for this process alone and removed when it ends; return its path."""
+    return shutil.copy(_loader().get_library_path(), _private_folder().name)
 
 
 @cache

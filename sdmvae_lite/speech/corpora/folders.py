@@ -74,10 +74,9 @@ def _given_parts(root: Path) -> dict[str, Path]:
 
 
 def _utterances_in(folder: Path, roots: Sequence[Path], faults: Faults) -> list[Utterance]:
-    """Return the utterances of every speaker in a folder; ``faults`` gains what cannot be one.
+    """Return the utterances of every speaker in a folder, one of the corpus's ``roots``.
 
-    Args:
-        roots: the folders of speakers that the corpus consists of; ``folder`` is one of them.
+    ``faults`` gains what cannot be used.
     """
     found = []
     for path in visible(folder, roots, faults):
@@ -199,13 +198,12 @@ def corpus_of_files(
 ) -> Corpus:
     """Return a corpus of audio files, checked, about ``minutes`` of them.
 
-    Args:
-        faults: what was already found to be unusable, and why.
-
-    Raises:
-        CorpusError: listing all faults, unless ``on_error`` is ``skip``.
+    ``faults`` is what was already found to be unusable. Raises `CorpusError`, listing all faults,
+    unless ``on_error`` is ``skip``.
     """
     raise_unless_skipped(faults, on_error)
     kept, unusable = select(parts, minutes, on_error)
-    warn_of_conversion(each.source for part in PARTS for each in kept[part])
-    return Corpus(name, **kept, skipped=tuple(faults + unusable), credit=credit)
+    sources = [each.source for part in PARTS for each in kept[part]]
+    warn_of_conversion(source for source in sources if isinstance(source, AudioFile))
+    skipped = tuple(faults + unusable)
+    return Corpus(name, kept["train"], kept["validation"], kept["test"], skipped, credit)

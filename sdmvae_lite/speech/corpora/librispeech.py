@@ -1,7 +1,7 @@
 """LibriSpeech dev-clean: 40 speakers, 5.4 hours, downloaded once.
 
-Read audiobooks (Panayotov et al., ICASSP 2015; OpenSLR resource 12, CC BY 4.0). Its speakers are
-split 28, 6 and 6 by the seed, which is 39:8:9 as near as 40 speakers allow.
+Read audiobooks (Panayotov et al., ICASSP 2015; OpenSLR resource 12, CC BY 4.0). The seed splits
+its speakers 28, 6 and 6, which is 39:8:9 as nearly as 40 allow.
 """
 
 from __future__ import annotations
@@ -30,10 +30,7 @@ def librispeech_corpus(
     on_error: str = "raise",
     cache: Path | None = None,
 ) -> Corpus:
-    """LibriSpeech dev-clean, downloaded on first use.
-
-    Args:
-        cache: where it is kept, about 360 MB; None is `config.cache_folder`.
+    """Return LibriSpeech dev-clean, downloaded on first use to ``cache`` (about 360 MB).
 
     Raises:
         CorpusError: if it cannot be downloaded or kept, or is not what it should be.
@@ -43,11 +40,11 @@ def librispeech_corpus(
 
 
 def fetch(cache: Path, url: str | None = None, sha256: str | None = None) -> Path:
-    """The folder of dev-clean's speakers in ``cache``: there already, or downloaded now.
+    """Return the folder of dev-clean's speakers in ``cache``, where it is, or is downloaded now.
 
-    The archive and the folder take their names only once they are whole, so a call that was cut
-    short, at any moment, leaves nothing that the next call would trust. Several processes may ask
-    at once: one downloads, the others wait.
+    Archive and folder take their names only once they are whole, so a call that was cut short, at
+    any moment, leaves nothing that the next would trust. Several processes may ask at once: one
+    downloads, the others wait.
 
     Args:
         url: where the archive is; None is ``SDMVAE_LIBRISPEECH_URL``, else OpenSLR. Any mirror
@@ -83,21 +80,15 @@ def _unpack_speakers(archive: Path, folder: Path) -> None:
 def _download(cache: Path, url: str, sha256: str) -> Path:
     import pooch  # here, so that a reader who never downloads does not wait for it
 
+    # pooch writes to a temporary file, and renames it once its checksum is right.
+    to = {"fname": "dev-clean.tar.gz", "path": cache, "progressbar": True}
     try:
-        # pooch writes to a temporary file, and renames it once its checksum is right.
-        archive = pooch.retrieve(
-            url,
-            known_hash=f"sha256:{sha256}",
-            fname="dev-clean.tar.gz",
-            path=cache,
-            progressbar=True,
-        )
+        return Path(pooch.retrieve(url, f"sha256:{sha256}", **to))
     except (OSError, ValueError) as error:  # requests' exceptions are OSErrors
         raise CorpusError(
             f"LibriSpeech could not be downloaded from {url} ({error}); nothing of it was kept: "
             "call again, or name a mirror in SDMVAE_LIBRISPEECH_URL"
         ) from error
-    return Path(archive)
 
 
 def unpack(archive: Path, folder: Path) -> None:

@@ -1,8 +1,7 @@
 """The corpus that needs no download: synthetic speech of 56 voices, spoken on demand.
 
-It is not recorded speech, and a page that shows a number from it has to say so. Nothing is
-stored: an utterance is a voice and the number of a sentence, and espeak-ng speaks it, several
-hundred times faster than real time, whenever its waveform is asked for.
+It is not recorded speech, and a page that shows a number from it has to say so. Nothing is stored:
+espeak-ng speaks a sentence, several hundred times faster than real time, when it is asked for.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import pairwise
 
 import numpy as np
 import soxr
@@ -29,11 +28,7 @@ PAUSE_SECONDS = 0.15  # before and after a sentence
 SILENCE = "sil"  # the phoneme label of pauses
 
 
-class Rendering(NamedTuple):
-    """A sentence as it was spoken."""
-
-    waveform: np.ndarray  # float32 (n_samples,), 16 kHz
-    phonemes: tuple[tuple[float, float, str], ...]  # (start, end, symbol), in seconds
+Phonemes = tuple[tuple[float, float, str], ...]  # (start, end, symbol), in seconds
 
 
 @dataclass(frozen=True)
@@ -58,28 +53,28 @@ class SyntheticSource:
         """Do nothing: every voice was checked when it was chosen."""
 
     def read(self) -> np.ndarray:
-        """float32 (n_samples,) at 16 kHz: bit for bit the same in every process.
+        """Return float32 (n_samples,) at 16 kHz: bit for bit the same in every process.
 
         Raises:
             EspeakError: if espeak-ng cannot be loaded.
         """
-        return self.render().waveform
+        return self.render()[0]
 
-    def phonemes(self) -> tuple[tuple[float, float, str], ...]:
-        """(start, end, symbol) of each phoneme and pause, in seconds, from 0 to the end.
+    def phonemes(self) -> Phonemes:
+        """Return (start, end, symbol) of each phoneme and pause, in seconds, without gaps.
 
         Symbols are those of the International Phonetic Alphabet, without stress; `SILENCE` for
         pauses.
         """
-        return self.render().phonemes
+        return self.render()[1]
 
-    def render(self) -> Rendering:
-        """Waveform and phonemes at once: speech between two pauses, over a quiet noise floor.
+    def render(self) -> tuple[np.ndarray, Phonemes]:
+        """Return waveform and phonemes: speech between two pauses, over a quiet noise floor.
 
         espeak-ng's pauses hold digital zeros. The Itakura–Saito divergence depends on ratios of
-        power alone, so frames next to zero would rule the training; recorded speech has no such
-        frames. White Gaussian noise, 50 dB below the loudest sample and so some 32 dB below the
-        speech on average, stands in for a quiet room.
+        power alone, so frames next to zero would rule the training; recorded speech has none.
+        White Gaussian noise stands in for a quiet room, 50 dB below the loudest sample, some 32 dB
+        below the speech on average.
         """
         voice = self.voice
         speech = espeak.speak(self.text, voice.accent, voice.variant, voice.pitch, voice.rate)
@@ -88,10 +83,10 @@ class SyntheticSource:
         level = 10 ** (NOISE_DB / 20) * np.abs(spoken).max()
         waveform += level * self._generator().standard_normal(len(waveform), dtype=np.float32)
         starts = [(PAUSE_SECONDS + sample / speech.rate, name) for sample, name in speech.phonemes]
-        return Rendering(waveform, _intervals(starts, len(waveform) / SAMPLE_RATE))
+        return waveform, _intervals(starts, len(waveform) / SAMPLE_RATE)
 
     def fingerprint(self) -> str:
-        """SHA-256 of all that determines the speech: generator, espeak-ng, voice, text, seed."""
+        """Return the SHA-256 of all that determines the speech."""
         made_from = (GENERATOR, espeak.version(), NOISE_DB, *self.voice, self.text, self.seed)
         return hashlib.sha256(repr(made_from).encode()).hexdigest()
 
@@ -101,7 +96,7 @@ class SyntheticSource:
 
 
 def synthetic_corpus(minutes: float | None = None, seed: int = 0) -> Corpus:
-    """The synthetic corpus: 39, 8 and 9 voices, 98 sentences each unless ``minutes`` keeps fewer.
+    """Return the synthetic corpus: 39, 8 and 9 voices, of 98 sentences each or of ``minutes``.
 
     The voices are always the same; ``seed`` draws other sentences and other noise. No sentence
     is said twice.
@@ -109,27 +104,26 @@ def synthetic_corpus(minutes: float | None = None, seed: int = 0) -> Corpus:
     Raises:
         EspeakError: if espeak-ng cannot be loaded.
     """
-    version = espeak.version()
     parts: dict[str, list[Utterance]] = {part: [] for part in PARTS}
     for v, voice in enumerate(VOICES):
         for i in range(N_SENTENCES):
             source = SyntheticSource(voice, v * N_SENTENCES + i, seed)
             parts[voice.part].append(Utterance(voice.speaker, f"s{i + 1:02d}", source))
     kept, _ = select(parts, minutes, on_error="raise")
-    credit = f"synthetic speech by espeak-ng {version}, not recordings of people"
-    return Corpus("synthetic", **kept, credit=credit)
+    credit = f"synthetic speech by espeak-ng {espeak.version()}, not recordings of people"
+    return Corpus("synthetic", kept["train"], kept["validation"], kept["test"], credit=credit)
 
 
 def phoneme_frames(utterance: Utterance, hop_length: int = 256) -> list[str]:
-    """One phoneme label for each frame of a centred STFT: 1 + n_samples // hop of them.
+    """Return one phoneme label for each frame of a centred STFT, 1 + n_samples // hop of them.
 
     Frame i takes the phoneme in which its centre, sample i · hop, lies.
+    See :doc:`06_measure_sparsity`.
 
     Raises:
         ValueError: naming the utterance, if it is not synthetic: recordings carry no labels.
 
-    >>> from sdmvae_lite.corpora import load_corpus
-    >>> utterance = load_corpus("synthetic", minutes=0.1).test[0]
+    >>> utterance = synthetic_corpus(minutes=0.1).test[0]
     >>> labels = phoneme_frames(utterance)
     >>> len(labels) == 1 + len(utterance.waveform()) // 256, labels[0]
     (True, 'sil')
@@ -144,16 +138,12 @@ def phoneme_frames(utterance: Utterance, hop_length: int = 256) -> list[str]:
     return [phonemes[bisect_right(starts, centre) - 1][2] for centre in centres]
 
 
-def _intervals(starts: list[tuple[float, str]], end: float) -> tuple[tuple[float, float, str], ...]:
-    """Intervals without gaps from 0 to ``end``, pauses one after another made one."""
-    merged: list[tuple[float, str]] = [(0.0, SILENCE)]
+def _intervals(starts: list[tuple[float, str]], end: float) -> Phonemes:
+    """Return intervals without gaps from 0 to ``end``, pauses one after another made one."""
+    merged = [(0.0, SILENCE)]
     for start, name in starts:
         symbol = name or SILENCE
         if symbol != SILENCE or merged[-1][1] != SILENCE:
             merged.append((start, symbol))
-    ends = [start for start, _ in merged[1:]] + [end]
-    return tuple(
-        (start, stop, symbol)
-        for (start, symbol), stop in zip(merged, ends, strict=True)
-        if stop > start
-    )
+    spans = pairwise([*merged, (end, SILENCE)])
+    return tuple((start, stop, symbol) for (start, symbol), (stop, _) in spans if stop > start)

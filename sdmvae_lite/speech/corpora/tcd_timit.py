@@ -2,13 +2,10 @@
 
 TCD-TIMIT (Harte and Gillen, IEEE Transactions on Multimedia, 2015) needs a licence. NTCD-TIMIT
 (Abdelaziz, Interspeech 2017; Zenodo record 260228) is free for non-commercial use. 59 volunteers
-read 98 sentences each; two divisions of 56 of them into 39, 8 and 9 are in use:
-
-``authors``
-    that of the paper's authors in their related work, and almost surely the paper's. Which three
-    of the 42 remaining speakers the paper left out of training is not known: all 42 are kept.
-``ntcd``
-    that published with NTCD-TIMIT, which leaves three volunteers out.
+read 98 sentences each; two divisions of 56 of them into 39, 8 and 9 are in use: ``ntcd``, published
+with NTCD-TIMIT, and ``authors``, that of the paper's authors in their related work and almost
+surely the paper's. Which three of the 42 remaining speakers the paper left out of training is not
+known: all 42 are kept.
 """
 
 from __future__ import annotations
@@ -56,18 +53,14 @@ _MAX_DEPTH = 4  # folders between the one given and ``volunteers``
 def tcd_timit_corpus(
     root: Path, minutes: float | None = None, split: str | None = None, on_error: str = "raise"
 ) -> Corpus:
-    """TCD-TIMIT or NTCD-TIMIT below ``root``, in one of its two published divisions.
+    """Return TCD-TIMIT or NTCD-TIMIT below ``root``, in one of its two published divisions.
 
     Two layouts are read, ``volunteers/SPEAKER/Clips/straightcam/SENTENCE.wav`` (TCD-TIMIT) and
     ``Clean/volunteers/SPEAKER/straightcam/SENTENCE.wav`` (NTCD-TIMIT).
 
-    Args:
-        split: ``authors`` (the default) or ``ntcd``.
-
     Raises:
-        ValueError: for an unknown split.
-        CorpusError: naming the folder, file or speaker that is at fault; speakers of the split
-            that are absent are left out only with ``on_error="skip"``.
+        ValueError: for a ``split`` that is neither ``authors``, the default, nor ``ntcd``.
+        CorpusError: naming the folder, file or speaker that is at fault or absent.
     """
     split = split or "authors"
     if split not in SPLITS:
@@ -91,11 +84,7 @@ def tcd_timit_corpus(
 
 
 def find_volunteers(root: Path) -> Path:
-    """The folder ``volunteers`` of clean speech: ``root`` itself, in it, or a few folders below.
-
-    Raises:
-        CorpusError: if there is none, or more than one.
-    """
+    """Return the one folder ``volunteers`` of clean speech: ``root``, or a few folders below."""
     if root.name == "volunteers":
         return root
     for depth in range(_MAX_DEPTH + 1):
@@ -137,7 +126,7 @@ def _divide(
 ) -> tuple[dict[str, list[str]], list[tuple[str, str]]]:
     """Return who is in which part, and who in none; ``faults`` gains who should be there."""
     chosen = dict(SPLITS[split])
-    chosen.setdefault("train", folders.keys() - chosen["validation"] - chosen["test"])
+    chosen.setdefault("train", frozenset(folders) - chosen["validation"] - chosen["test"])
     for part in PARTS:
         for who in sorted(chosen[part] - folders.keys()):
             absent = f"speaker {who} of the {part} part of the split {split!r} is absent"
