@@ -62,6 +62,19 @@ def test_stripping_leaves_what_was_written(tmp_path):
     assert code.metadata == {"tags": ["parameters"]}
 
 
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"nbformat": 4, "cells": 7}'])
+def test_a_damaged_notebook_is_named_and_the_others_are_stripped(tmp_path, text):
+    (tmp_path / "damaged.ipynb").write_text(text)
+    used = nbformat.v4.new_code_cell("1", execution_count=7)
+    nbformat.write(nbformat.v4.new_notebook(cells=[used]), tmp_path / "used.ipynb")
+    done = strip_tool(tmp_path)
+    assert done.returncode == 1
+    (complaint,) = done.stderr.splitlines()
+    assert complaint.startswith(f"{tmp_path / 'damaged.ipynb'}: not a notebook")
+    assert (tmp_path / "damaged.ipynb").read_text() == text
+    assert nbformat.read(tmp_path / "used.ipynb", 4).cells[0].execution_count is None
+
+
 @each_notebook
 def test_notebook_is_valid(path):
     nbformat.validate(nbformat.read(path, as_version=4))

@@ -5,6 +5,7 @@ python tools/strip_notebooks.py --check book    list them and exit 1, changing n
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import nbformat
@@ -43,17 +44,23 @@ def main() -> int:
     parser.add_argument("paths", nargs="+", type=Path, help="notebooks, or folders of them")
     arguments = parser.parse_args()
 
-    unstripped = []
+    unstripped, damaged = [], False
     for path in notebooks(arguments.paths):
-        text = path.read_text(encoding="utf-8")
-        clean = stripped(text)
+        try:
+            text = path.read_text(encoding="utf-8")
+            clean = stripped(text)
+        except Exception as error:  # nbformat raises whatever comes
+            reason = str(error).partition("\n")[0]
+            print(f"{path}: not a notebook ({reason})", file=sys.stderr)
+            damaged = True
+            continue
         if clean != text:
             unstripped.append(path)
             if not arguments.check:
                 path.write_text(clean, encoding="utf-8")
     for path in unstripped:
         print(f"{path}: {'not stripped' if arguments.check else 'stripped'}")
-    return int(arguments.check and bool(unstripped))
+    return int(damaged or (arguments.check and bool(unstripped)))
 
 
 if __name__ == "__main__":
