@@ -231,6 +231,45 @@ def test_a_flipped_bit_of_a_checkpoint_is_found(train, validation, checkpoint):
     fit(build_model(MODELS["sdm-dct"], 0), train, validation, ONCE, "cpu", checkpoint, False)
 
 
+def test_a_checkpoint_is_a_file_by_whatever_kind_of_path(train, validation, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    fit(build_model(MODELS["vae"], 0), train, validation, ONCE, "cpu", "~/run", False)
+    assert (tmp_path / "run").is_file()
+    with pytest.raises(ValueError, match=f"the checkpoint {tmp_path} is a folder: name a file"):
+        fit(build_model(MODELS["vae"], 0), train, validation, ONCE, "cpu", str(tmp_path), False)
+
+
+def test_a_checkpoint_that_cannot_be_written_is_named(train, validation, checkpoint):
+    model, below = build_model(MODELS["vae"], 0), checkpoint / "below"
+    with pytest.raises(OSError, match=f"{below} cannot be written"):
+        fit(model, train, validation, ONCE, "cpu", below, False)
+    assert torch.equal(weights(model), weights(build_model(MODELS["vae"], 0)))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+@every_model
+def test_an_interrupted_model_is_what_it_was_and_can_be_given_again(
+    config, error, train, validation, tmp_path, monkeypatch
+):
+    whole, model = (build_model(config, seed=0) for _ in range(2))
+    expected = fit(whole, train, validation, TRAINING, "cpu", progress=False)
+    before = weights(model)
+    with monkeypatch.context() as patch:
+        begin_epoch = model.begin_epoch
+
+        def stop(epoch):
+            begin_epoch(epoch)
+            if epoch == 3:
+                raise error
+
+        patch.setattr(model, "begin_epoch", stop)
+        with pytest.raises(error):
+            fit(model, train, validation, TRAINING, "cpu", tmp_path / "run", False)
+    assert torch.equal(weights(model), before)
+    assert fit(model, train, validation, TRAINING, "cpu", tmp_path / "run", False) == expected
+    assert torch.equal(weights(model), weights(whole))
+
+
 def test_what_is_no_checkpoint_is_refused(train, validation, checkpoint):
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
     with pytest.raises(ValueError, match="is no checkpoint, or a damaged one"):

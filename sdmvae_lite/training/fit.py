@@ -1,13 +1,14 @@
 """Algorithm 1: training one model, stopped early, resumable to the bit.
 
-`fit` is the loop that :doc:`05_train_a_vae` builds up and :doc:`10_train_sdm_vae` holds against the
-paper line by line; saving and loading trained models stand in ``storage.py``.
+`fit` is the loop that :doc:`05_train_a_vae` builds up and :doc:`10_train_sdm_vae` compares with the
+paper line by line, for every model with the methods of `model.models.VAE`.
 """
 
 from __future__ import annotations
 
 import copy
 import math
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from tqdm import tqdm
 
 from ..config import TrainingConfig, to_dict
 from ..model.models import VAE, loss
-from .batches import chunks, hold_frames, ordered
+from .batches import Frames, chunks, hold_frames, ordered
 from .checkpoints import TrainingState, describe_run, load_checkpoint, save_checkpoint
 
 VALIDATION_SEED = 20_220_918  # the noise is the same in every epoch and every run
@@ -31,7 +32,7 @@ class History:
     """Losses per frame after each epoch, and which epoch was best.
 
     Losses are sums over bins and coefficients, averaged over frames, without constants:
-    ``loss`` = ``reconstruction`` + ``kl`` is the negative ELBO. See :doc:`05_train_a_vae`.
+    ``loss`` = ``reconstruction`` + ``kl`` is the negative ELBO.
     """
 
     train_reconstruction: list[float] = field(default_factory=list)
@@ -56,7 +57,7 @@ class History:
 
     @property
     def best_epoch(self) -> int:
-        """The epoch of the lowest validation loss, counted from 1; 0 before the first."""
+        """Return the epoch of the lowest validation loss, counted from 1; 0 before the first."""
         return 1 + int(np.argmin(self.validation_loss)) if self.epochs else 0
 
     def append(
@@ -81,81 +82,91 @@ class History:
 
 def fit(
     model: VAE,
-    train: np.ndarray,
-    validation: np.ndarray,
-    config: TrainingConfig = TrainingConfig(),
+    train: np.ndarray | Tensor,
+    validation: np.ndarray | Tensor,
+    training: TrainingConfig = TrainingConfig(),
     device: str = "auto",
-    checkpoint: Path | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> History:
     """Train ``model`` in place by Algorithm 1 and leave it with its best weights, on the CPU.
 
-    Frames are shuffled anew in every epoch, unless ``config.shuffle`` says no. Training stops
+    Frames are shuffled anew in every epoch, unless ``training.shuffle`` is False. Training stops
     when the validation loss, always under the same noise, has not improved for
-    ``config.patience`` epochs.
-    See :doc:`10_train_sdm_vae`.
+    ``training.patience`` epochs. If it is interrupted or fails, the model gets back the weights
+    that it came with, so that the same call can be given again. See :doc:`10_train_sdm_vae`.
 
     Args:
         model: initialised, for instance by ``build_model(config, seed)``.
         train: power spectra, (n_frames, n_bins).
         validation: likewise, of other speakers.
         device: ``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:1``.
-        checkpoint: a file that is written after every epoch; where it exists, training goes on
-            from it, and on a CPU ends exactly as if it had never stopped.
+        checkpoint: a file that is written after every epoch; where it exists, the same call goes
+            on from it, and on a CPU ends exactly as if it had never stopped.
         progress: show a bar with the losses and the time left.
 
     Raises:
         ValueError: if there are no frames, or they do not fit the model or are no power spectra;
-            if the checkpoint is of another model or configuration; for an unknown device.
+            if the checkpoint is damaged, or of anything else, naming it; for an unknown device.
+        OSError: naming the checkpoint, if it cannot be written, as on a full disk.
         RuntimeError: if CUDA is asked for and absent.
         FloatingPointError: if the loss stops being finite, naming the epoch.
     """
     target = find_device(device)
-    train = hold_frames(train, "train", model.config.n_bins, target)
-    validation = hold_frames(validation, "validation", model.config.n_bins, target)
-    model.to(target)
-    optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
-    generator = Generator(target).manual_seed(config.seed)
-    history, best = History(), copy.deepcopy(model.state_dict())
-    run = {} if checkpoint is None else describe_run(model, config, train, validation)
-    if checkpoint is not None and checkpoint.exists():
-        state = load_checkpoint(checkpoint, model, generator, run)
-        best, history = state.best, History(**state.history)
-        groups = optimiser.state_dict()["param_groups"]
-        optimiser.load_state_dict({"state": state.moments, "param_groups": groups})
-    with tqdm(total=config.max_epochs, initial=history.epochs, disable=not progress) as bar:
-        while not finished(history, config):
-            began = time.monotonic()
-            model.begin_epoch(history.epochs)
-            losses = _train_epoch(model, train, optimiser, generator, config)
-            validated = validation_losses(model, validation)
-            history.append(losses, validated, time.monotonic() - began)
-            if history.best_epoch == history.epochs:
-                best = copy.deepcopy(model.state_dict())
-            if checkpoint is not None:
-                moments = optimiser.state_dict()["state"]
-                state = TrainingState(best, moments, to_dict(history))
-                save_checkpoint(checkpoint, model, generator, run, state)
-            bar.update()
-            bar.set_postfix(
-                validation=f"{history.validation_loss[-1]:.1f}", best=history.best_epoch
-            )
-    model.load_state_dict(best)
-    model.to("cpu").eval()
+    path = None if checkpoint is None else Path(checkpoint).expanduser()
+    if path is not None and path.is_dir():
+        raise ValueError(f"the checkpoint {path} is a folder: name a file in it")
+    train_frames = hold_frames(train, "train", model.config.n_bins, target)
+    validation_frames = hold_frames(validation, "validation", model.config.n_bins, target)
+    run = describe_run(model, training, train_frames, validation_frames) if path else {}
+    start = best = copy.deepcopy(model.state_dict())
+    history, generator = History(), Generator(target).manual_seed(training.seed)
+    try:
+        model.to(target)
+        optimiser = torch.optim.Adam(model.parameters(), lr=training.learning_rate, fused=True)
+        if path is not None and path.exists():
+            state = load_checkpoint(path, model, generator, run)
+            best, history = state.best, History(**state.history)
+            groups = optimiser.state_dict()["param_groups"]
+            optimiser.load_state_dict({"state": state.moments, "param_groups": groups})
+        bar = tqdm(total=training.max_epochs, initial=history.epochs, disable=not progress)
+        with bar:
+            while not finished(history, training):
+                began = time.monotonic()
+                model.begin_epoch(history.epochs)
+                losses = _train_epoch(model, train_frames, optimiser, generator, training)
+                validated = validation_losses(model, validation_frames)
+                history.append(losses, validated, time.monotonic() - began)
+                if history.best_epoch == history.epochs:
+                    best = copy.deepcopy(model.state_dict())
+                if path is not None:
+                    moments = optimiser.state_dict()["state"]
+                    state = TrainingState(best, moments, to_dict(history))
+                    save_checkpoint(path, model, generator, run, state)
+                bar.update()
+                bar.set_postfix(
+                    validation=f"{history.validation_loss[-1]:.1f}", best=history.best_epoch
+                )
+    except BaseException:
+        best = start
+        raise
+    finally:
+        model.load_state_dict(best)
+        model.to("cpu").eval()
     return history
 
 
 def _train_epoch(
     model: VAE,
-    frames: Tensor | np.memmap,
+    frames: Frames,
     optimiser: torch.optim.Optimizer,
     generator: Generator,
-    config: TrainingConfig,
+    training: TrainingConfig,
 ) -> tuple[float, float]:
-    """One pass over the frames; the mean reconstruction and KL of its batches."""
+    """Go once over the frames; return the mean reconstruction and KL of its batches."""
     model.train()
     totals = torch.zeros(2, dtype=torch.float64, device=generator.device)
-    for batch in _batches(frames, generator, config):
+    for batch in _batches(frames, generator, training):
         # gamma's update and the reparametrisation happen inside the model
         reconstruction, kl = loss(model, batch, model(batch, generator=generator))
         optimiser.zero_grad()
@@ -166,44 +177,44 @@ def _train_epoch(
     return reconstruction, kl
 
 
-def _batches(
-    frames: Tensor | np.memmap, generator: Generator, config: TrainingConfig
-) -> Iterator[Tensor]:
-    for held, order in ordered(frames, config.batch_size, generator, config.shuffle):
-        for rows in order.split(config.batch_size):
+def _batches(frames: Frames, generator: Generator, training: TrainingConfig) -> Iterator[Tensor]:
+    for held, order in ordered(frames, training.batch_size, generator, training.shuffle):
+        for rows in order.split(training.batch_size):
             yield held.index_select(0, rows)
 
 
 @torch.no_grad()
-def validation_losses(model: VAE, frames: Tensor | np.memmap) -> tuple[float, float]:
-    """Mean reconstruction and KL of a sampled code, under noise that is always the same.
+def validation_losses(model: VAE, frames: Frames) -> tuple[float, float]:
+    """Return mean reconstruction and KL of a sampled code, under noise that is always the same.
 
-    See :doc:`05_train_a_vae`.
+    See :doc:`07_variational_sparse_coding`.
+
+    Args:
+        frames: power spectra, (n_frames, n_bins), on the model's device.
     """
     model.eval()
     device = next(model.parameters()).device
     generator = Generator(device).manual_seed(VALIDATION_SEED)
     totals = torch.zeros(2, dtype=torch.float64, device=device)
     for batch in chunks(frames, device):
-        losses = loss(model, batch, model(batch, generator=generator))
-        totals += len(batch) * torch.stack([torch.as_tensor(value) for value in losses])
+        totals += len(batch) * torch.stack(loss(model, batch, model(batch, generator=generator)))
     reconstruction, kl = (totals / len(frames)).tolist()
     return reconstruction, kl
 
 
-def finished(history: History, config: TrainingConfig) -> bool:
-    """Whether training is over: no epochs left, or no better validation loss for too long.
+def finished(history: History, training: TrainingConfig) -> bool:
+    """Return whether training is over: no epochs left, or no better validation loss for too long.
 
     See :doc:`10_train_sdm_vae`.
     """
     waited = history.epochs - history.best_epoch
-    return history.epochs >= config.max_epochs or waited >= config.patience
+    return history.epochs >= training.max_epochs or waited >= training.patience
 
 
 def find_device(name: str = "auto") -> torch.device:
-    """The torch device called ``name``; ``auto`` is CUDA where there is one, else the CPU.
+    """Return the torch device called ``name``; ``auto`` is CUDA where there is one, else the CPU.
 
-    See :doc:`05_train_a_vae`.
+    See :doc:`12_bring_your_own_speech`.
 
     Raises:
         ValueError: for a name torch does not know, or a kind of device that nobody has tried.
@@ -217,8 +228,8 @@ def find_device(name: str = "auto") -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        device = None
-    if device is None or device.type not in ("cpu", "cuda"):
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda"):
         raise ValueError(f"unknown device {name!r}: use auto, cpu, cuda or cuda:1")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise RuntimeError(
