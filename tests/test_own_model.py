@@ -27,8 +27,10 @@ from sdmvae_lite.model.divergences import gaussian_kl
 
 
 class CellVAE(VAE):
+    scale = scale_of_all
+
     def kl(self, mu, logvar):
-        return weight * gaussian_kl(mu, logvar)
+        return weight * self.scale * gaussian_kl(mu, logvar)
 """
 
 
@@ -107,19 +109,27 @@ def test_a_model_of_the_first_version_is_loaded(tmp_path):
 def test_its_checkpoint_goes_on_with_the_same_code_alone(train, validation, tmp_path):
     """Defined in a cell, as readers do."""
 
-    def run(text, number, weight):
-        model = build_model(CONFIG, 0, in_a_cell(text, number, weight=weight))
+    def run(text, number, weight, scale=1.0):
+        kind = in_a_cell(text, number, weight=weight, scale_of_all=scale)
+        model = build_model(CONFIG, 0, kind)
         return fit(model, train, validation, TRAINING, "cpu", tmp_path / "run", progress=False)
 
     first = run(CELL, 1, 4)
     assert run(CELL, 2, 4) == first
-    for text, weight in ((CELL.replace("weight *", "2 * weight *"), 4), (CELL, 5)):
+    for other in (
+        (CELL.replace("weight *", "2 * weight *"), 3, 4),
+        (CELL, 4, 5),
+        (CELL, 5, 4, 2.0),
+    ):
         with pytest.raises(ValueError, match=r"another run \(source was"):
-            run(text, 3, weight)
+            run(*other)
 
 
 def test_a_class_without_a_text_has_no_checkpoint(train, validation, tmp_path):
-    for kind in (in_a_cell(CELL, 3, weight=4), type("Other", (BetaVAE,), {"__module__": "gone"})):
+    for kind in (
+        in_a_cell(CELL, 3, weight=4, scale_of_all=1),
+        type("Other", (BetaVAE,), {"__module__": "gone"}),
+    ):
         linecache.cache.pop("<cell 3>", None)
         with pytest.raises(ValueError, match=f"the text of the class {kind.__name__} is not found"):
             fit(kind(CONFIG), train, validation, TRAINING, "cpu", tmp_path / "run", False)

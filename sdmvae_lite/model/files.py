@@ -79,7 +79,8 @@ def describe_model(model: VAE) -> dict[str, Any]:
     """Return, as JSON, what decides all that a model computes beside the package's own code.
 
     That is its class, its configuration and its weights; for a class of one's own also the text
-    that defines it, the whole file or notebook cell, and the numbers that it takes from there.
+    that defines it, the whole file or notebook cell, and the numbers and strings that it takes
+    from outside of it. Functions that it calls elsewhere are not seen.
 
     Raises:
         ValueError: if a class of one's own has no text, as one typed at a prompt.
@@ -95,21 +96,24 @@ def describe_model(model: VAE) -> dict[str, Any]:
 def _source(kind: type) -> str:
     """Digest a class by its methods: those of a notebook know their cell, the class does not."""
     methods = [value for value in vars(kind).values() if inspect.isfunction(value)]
+    things: list[Any] = [*methods] or [kind]
     try:
-        texts = {"".join(inspect.findsource(thing)[0]) for thing in methods or [kind]}
+        texts = {"".join(inspect.findsource(thing)[0]) for thing in things}
     except (OSError, TypeError):
         raise ValueError(
             f"the text of the class {kind.__name__} is not found, nor would be a change in it: "
             "define it in a file or a notebook cell, with a method, or use no checkpoint or cache"
         ) from None
-    outside = [inspect.getclosurevars(method) for method in methods]
-    numbers = {
+    used = dict(vars(kind))
+    for method in methods:
+        outside = inspect.getclosurevars(method)
+        used |= {**outside.globals, **outside.nonlocals}
+    plain = {
         name: value
-        for found in outside
-        for name, value in {**found.globals, **found.nonlocals}.items()
-        if isinstance(value, int | float | str)
+        for name, value in used.items()
+        if isinstance(value, int | float | str) and not name.startswith("__")
     }
-    return digest(json.dumps([sorted(texts), numbers], sort_keys=True).encode())
+    return digest(json.dumps([sorted(texts), plain], sort_keys=True).encode())
 
 
 def _is_own(kind: type) -> bool:

@@ -37,10 +37,7 @@ _SEEDING = Lock()  # layers draw from the global generator: one thread at a time
 
 
 class ModelOutput(NamedTuple):
-    """What every model returns for a batch of frames.
-
-    See :doc:`05_train_a_vae`.
-    """
+    """What every model returns for a batch of frames."""
 
     log_variance: Tensor  # (batch, n_bins), log of the decoded power spectrum
     code: Tensor  # (batch, code_size), posterior mean of the code: mu, a, or g * mu
@@ -51,7 +48,11 @@ class ModelOutput(NamedTuple):
 class VAE(nn.Module):
     """Variational autoencoder of power spectra (Leglaive et al., 2018; paper, Section 2).
 
-    See :doc:`05_train_a_vae`.
+    A subclass that changes its methods is a model of its own, wherever these three go.
+    See :doc:`12_bring_your_own_speech`.
+
+    Raises:
+        ValueError: if the configuration is of another model.
     """
 
     takes = "vae"  # the ``model`` of the configurations that it is built from
@@ -70,23 +71,23 @@ class VAE(nn.Module):
         self.decoder_hidden = nn.Linear(config.m, config.hidden)
         self.decoder_log_variance = nn.Linear(config.hidden, config.n_bins)
 
-    def encode(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Power spectra (batch, n_bins) to the code's mean and log-variance."""
+    def encode(self, frames: Tensor) -> tuple[Tensor, ...]:
+        """Return the code's mean and log-variance for power spectra (batch, n_bins)."""
         hidden = torch.tanh(self.encoder_hidden(frames))
         return self.encoder_mu(hidden), self.encoder_logvar(hidden)
 
     def decode(self, z: Tensor) -> Tensor:
-        """Latent codes (batch, m) to log-variances (batch, n_bins)."""
+        """Return the log-variances (batch, n_bins) of latent codes (batch, m)."""
         return self.decoder_log_variance(torch.tanh(self.decoder_hidden(z)))
 
     def synthesis(self, code: Tensor) -> Tensor:
-        """From the inferred code to z: the identity, but for the SDM-VAE."""
+        """Return the latent z (batch, m) of a code: the code itself, but for the SDM-VAE."""
         return code
 
     def forward(
         self, frames: Tensor, sample: bool = True, generator: Generator | None = None
     ) -> ModelOutput:
-        """Encode, take a sample (or the posterior mean) and decode.
+        """Encode, take a sample or the posterior mean, and decode.
 
         Args:
             frames: power spectra, (batch, n_bins).
@@ -101,17 +102,19 @@ class VAE(nn.Module):
         )
 
     def kl(self, mu: Tensor, logvar: Tensor) -> Tensor:
+        """Return the divergence of each coefficient from its prior, (batch, code_size)."""
         return gaussian_kl(mu, logvar)
 
     def gamma(self, mu: Tensor, logvar: Tensor) -> Tensor:
+        """Return the prior second moment of each coefficient, (batch, code_size): one."""
         return torch.ones_like(mu)
 
     def penalty(self) -> Tensor | float:
-        """What the objective charges the parameters themselves, once a batch: nothing."""
+        """Return what the objective adds once a batch for the parameters themselves: nothing."""
         return 0.0
 
     def begin_epoch(self, epoch: int) -> None:
-        """Called by training before each epoch, counted from 0; for models with a schedule."""
+        """Follow a schedule, if there is one; called before each epoch, counted from 0."""
 
 
 class SDMVAE(VAE):
@@ -150,13 +153,15 @@ class SDMVAE(VAE):
         self.register_buffer("dictionary", dictionary.clone())
 
     def synthesis(self, code: Tensor) -> Tensor:
-        """z = D a, row by row: (batch, k) to (batch, m) (eq. 4)."""
+        """Return z = D a, row by row: (batch, k) to (batch, m) (eq. 4)."""
         return code @ self.dictionary.T
 
     def kl(self, mu: Tensor, logvar: Tensor) -> Tensor:
+        """Return ½ log(1 + μ²/σ²), (batch, k) (eq. 9)."""
         return ard_kl(mu, logvar)
 
     def gamma(self, mu: Tensor, logvar: Tensor) -> Tensor:
+        """Return the optimal prior variances μ² + σ², (batch, k) (eq. 9)."""
         return optimal_gamma(mu, logvar)
 
 
@@ -200,8 +205,8 @@ class VSC(VAE):
         if self.config.pseudo_inputs:
             self.warmup.fill_(min(1.0, epoch / self.warmup_epochs))
 
-    def encode(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Power spectra to the slab's mean and log-variance and the gate's logit."""
+    def encode(self, frames: Tensor) -> tuple[Tensor, ...]:
+        """Return the slab's mean and log-variance and the gate's logit, each (batch, m)."""
         hidden = torch.tanh(self.encoder_hidden(frames))
         return self.encoder_mu(hidden), self.encoder_logvar(hidden), self.encoder_gate(hidden)
 
@@ -224,7 +229,7 @@ class VSC(VAE):
         return ModelOutput(self.decode(code), active * mu, kl, gamma)
 
     def penalty(self) -> Tensor | float:
-        """m KL(mean activity of the pseudo-inputs ‖ α): their share of the objective."""
+        """Return m KL(mean activity of the pseudo-inputs ‖ α), their share of the objective."""
         if not self.config.pseudo_inputs:
             return 0.0
         _, _, gate_logit = self.encode(self.log_pseudo_inputs.exp())
@@ -235,11 +240,11 @@ class VSC(VAE):
     def _against_pseudo_inputs(
         self, frames: Tensor, mu: Tensor, logvar: Tensor, gate_logit: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """KL and prior second moment, averaged over the classifier's weights."""
+        """Return KL and prior second moment, averaged over the classifier's weights."""
         weights = torch.softmax(self.classifier(torch.log1p(frames)), dim=-1)  # (batch, U)
         prior = self.encode(self.log_pseudo_inputs.exp())  # each (U, m)
-        posterior = (x.unsqueeze(1) for x in (mu, logvar, gate_logit))  # each (batch, 1, m)
-        kl = spike_and_slab_kl_between(*posterior, *prior)  # (batch, U, m)
+        each = mu.unsqueeze(1), logvar.unsqueeze(1), gate_logit.unsqueeze(1)  # (batch, 1, m)
+        kl = spike_and_slab_kl_between(*each, *prior)  # (batch, U, m)
         second_moment = torch.sigmoid(prior[2]) * optimal_gamma(prior[0], prior[1])
         return torch.einsum("bu,bum->bm", weights, kl), weights @ second_moment
 
@@ -248,16 +253,16 @@ CLASSES = {kind.takes: kind for kind in (VAE, VSC, SDMVAE)}
 
 
 def reparametrise(mu: Tensor, logvar: Tensor, generator: Generator | None = None) -> Tensor:
-    """A sample μ + σ ε of the Gaussian posterior, ε standard normal (Algorithm 1).
+    """Return a sample μ + σ ε of the Gaussian posterior, ε standard normal (Algorithm 1).
 
-    See :doc:`04_derive_the_elbo`.
+    The shapes of all three are equal. See :doc:`04_derive_the_elbo`.
     """
     noise = torch.randn(mu.shape, dtype=mu.dtype, device=mu.device, generator=generator)
     return mu + torch.exp(0.5 * logvar) * noise
 
 
 def relaxed_gate(active: Tensor, slope: Tensor, generator: Generator | None = None) -> Tensor:
-    """A differentiable draw, in (0, 1), of a gate that is open with probability ``active``.
+    """Return a differentiable draw, in (0, 1), of gates open with the probabilities ``active``.
 
     See :doc:`07_variational_sparse_coding`.
     """
@@ -266,10 +271,9 @@ def relaxed_gate(active: Tensor, slope: Tensor, generator: Generator | None = No
 
 
 def loss(model: VAE, frames: Tensor, output: ModelOutput) -> tuple[Tensor, Tensor]:
-    """Reconstruction and regulariser, both averaged over frames; their sum is the negative ELBO.
+    """Return reconstruction and regulariser per frame, scalars; their sum is the negative ELBO.
 
     The constants that no parameter changes (log π per bin) are left out, as in the paper.
-    See :doc:`05_train_a_vae`.
     """
     reconstruction = complex_gaussian_nll(frames, output.log_variance).sum(dim=-1).mean()
     return reconstruction, output.kl.sum(dim=-1).mean() + model.penalty()
@@ -278,10 +282,8 @@ def loss(model: VAE, frames: Tensor, output: ModelOutput) -> tuple[Tensor, Tenso
 def build_model(config: ModelConfig, seed: int | None = None, kind: type[VAE] | None = None) -> VAE:
     """Return the model that ``config`` names, initialised from ``seed`` (None: torch's generator).
 
-    ``kind`` is the class of a model of one's own, built from the same configuration.
-
-    Torch's global random state is left as it was when a seed is given.
-    See :doc:`05_train_a_vae`.
+    ``kind`` is the class of a model of one's own, built from the same configuration. Torch's
+    global random state is left as it was when a seed is given. See :doc:`05_train_a_vae`.
 
     >>> build_model(ModelConfig(model="sdm-vae", dictionary="dct", k=64), seed=0).dictionary.shape
     torch.Size([32, 64])
