@@ -115,9 +115,8 @@ def _spectra_of(utterance: Utterance, digest: str, stft: STFTConfig) -> np.ndarr
     except ValueError as error:
         raise ValueError(f"{utterance.id}: {error}") from error
     if utterance.source.fingerprint() != digest:
-        raise CorpusError(
-            f"{utterance.source} has changed since its fingerprint was taken: load the corpus again"
-        )
+        changed = f"{utterance.source} has changed since the corpus was loaded"
+        raise CorpusError(f"{changed}: load the corpus again")
     return frames
 
 

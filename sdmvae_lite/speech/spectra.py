@@ -22,7 +22,7 @@ _LEVEL_LENGTH, _LEVEL_HOP = 2048, 512  # samples; the level is measured 31 times
 def sine_window(length: int) -> np.ndarray:
     """Return sin(π (n + ½) / length), float64 (length,) (paper, Section 4.1.1).
 
-    Its square, half-shifted, adds up to one, which is what lets analysis and synthesis share it.
+    Its square and the square's half-shift add up to one, so analysis and synthesis can share it.
     See :doc:`02_speech_to_spectra`.
 
     >>> w = sine_window(1024)
@@ -42,8 +42,7 @@ def stft(waveform: ArrayLike, stft: STFTConfig = STFTConfig()) -> np.ndarray:
         complex (1 + n_samples // hop, n_bins), at the waveform's precision.
 
     Raises:
-        ValueError: if the waveform is not one-dimensional, shorter than a window, or holds
-            neither floats nor signed integers.
+        ValueError: if the waveform is not one-dimensional, too short, or of unsigned integers.
     """
     waveform = _long_enough(waveform, stft)
     return librosa.stft(
@@ -57,13 +56,9 @@ def stft(waveform: ArrayLike, stft: STFTConfig = STFTConfig()) -> np.ndarray:
 
 
 def istft(spectrum: np.ndarray, length: int, stft: STFTConfig = STFTConfig()) -> np.ndarray:
-    """Return the waveform (length,) whose `stft` is ``spectrum``: the exact inverse.
+    """Return the waveform (length,) whose `stft` is ``spectrum`` (n_frames, n_bins), exactly.
 
     See :doc:`02_speech_to_spectra`.
-
-    Args:
-        spectrum: complex (n_frames, n_bins).
-        length: of the waveform, in samples.
     """
     return librosa.istft(
         spectrum.T,
@@ -91,7 +86,7 @@ def normalise(waveform: ArrayLike) -> np.ndarray:
     See :doc:`02_speech_to_spectra`.
 
     Raises:
-        ValueError: if it is silent, not finite, or holds neither floats nor signed integers.
+        ValueError: if it is silent, not finite, or of unsigned integers.
     """
     waveform = _as_float(waveform)
     peak = np.abs(waveform).max(initial=0.0)
@@ -122,8 +117,7 @@ def training_frames(waveform: ArrayLike, stft: STFTConfig = STFTConfig()) -> np.
     speed: all frames are transformed at once. See :doc:`12_bring_your_own_speech`.
 
     Raises:
-        ValueError: if the waveform is not one-dimensional, shorter than a window, silent, not
-            finite, or holds neither floats nor signed integers.
+        ValueError: if the waveform is one that `stft` or `normalise` refuses.
     """
     waveform = normalise(_long_enough(waveform, stft))
     trimmed = trim(waveform)
@@ -144,10 +138,8 @@ def _as_float(waveform: ArrayLike) -> np.ndarray:
     if samples.dtype.kind == "i":  # whose most negative value has no absolute value
         return samples.astype(np.float32)
     if samples.dtype.kind != "f":  # unsigned samples are not centred on zero
-        raise ValueError(
-            f"a waveform holds floats or signed integers, not {samples.dtype}: read the file as "
-            "float32"
-        )
+        what = "a waveform holds floats or signed integers"
+        raise ValueError(f"{what}, not {samples.dtype}: read the file as float32")
     return samples
 
 
@@ -156,8 +148,6 @@ def _long_enough(waveform: ArrayLike, stft: STFTConfig) -> np.ndarray:
     if samples.ndim != 1:
         raise ValueError(f"a waveform has one dimension, not {samples.ndim}: average its channels")
     if len(samples) < stft.window_length:
-        raise ValueError(
-            f"the waveform has {len(samples)} samples, less than a window of "
-            f"{stft.window_length}: leave such utterances out"
-        )
+        what = f"the waveform has {len(samples)} samples, less than a window of"
+        raise ValueError(f"{what} {stft.window_length}: leave such utterances out")
     return samples

@@ -1,8 +1,7 @@
-"""Speech: where utterances come from, and in which part of the experiment they belong.
+"""Where utterances come from, and in which part of the experiment they belong.
 
-``load_corpus`` is the way in. Whatever it is given, a name or a folder of one's own, it returns
-a `Corpus`: utterances in three parts that share no speaker, each checked, each giving a mono
-waveform at 16 kHz. See :doc:`12_bring_your_own_speech`.
+`load_corpus` is the way in. Whatever it is given, a name or a folder of one's own, it returns a
+`Corpus`: utterances in three parts that share no speaker, each checked, each giving a waveform.
 """
 
 from __future__ import annotations
@@ -12,8 +11,7 @@ import os
 from numbers import Integral, Real
 from pathlib import Path
 
-from ...config import SAMPLE_RATE
-from .corpus import PARTS, Corpus, CorpusError, Source, Utterance
+from .corpus import PARTS, Corpus, CorpusError, Utterance
 from .espeak import EspeakError
 from .folders import folder_corpus
 from .librispeech import librispeech_corpus
@@ -22,12 +20,10 @@ from .tcd_timit import tcd_timit_corpus
 
 __all__ = [
     "PARTS",
-    "SAMPLE_RATE",
     "SILENCE",
     "Corpus",
     "CorpusError",
     "EspeakError",
-    "Source",
     "SyntheticSource",
     "Utterance",
     "load_corpus",
@@ -53,24 +49,22 @@ def load_corpus(
     Args:
         name_or_folder: ``synthetic``; ``librispeech``; ``tcd-timit:FOLDER``, for TCD-TIMIT or
             NTCD-TIMIT; or a folder of ``SPEAKER/…/*.wav|flac|ogg``, or of
-            ``train|validation|test/SPEAKER/…``. None is the environment variable
-            ``SDMVAE_CORPUS``, else ``synthetic``.
+            ``train|validation|test/SPEAKER/…``. None is ``SDMVAE_CORPUS`` in the environment, else
+            ``synthetic``.
         minutes: about how much speech to keep in the three parts together, shared 39:8:9 as the
             paper's speakers are, one utterance at least in each; None keeps everything.
         split: which division of TCD-TIMIT: ``authors`` (the default) or ``ntcd``.
-        seed: draws the speakers of each part, where they are not given, and the sentences of
-            the synthetic corpus.
+        seed: draws the speakers of each part where they are not given, and synthetic sentences.
         on_error: ``raise`` lists what cannot be used; ``skip`` leaves it out and lists it in
-            ``corpus.skipped``. Of one recording in two parts, ``skip`` leaves the first.
-        cache: where downloads are kept; None is `config.cache_folder`.
+            ``corpus.skipped``. Of one recording in two parts, ``skip`` keeps the first part's.
+        cache: where downloads are kept; None is `store.cache_folder`.
 
     Raises:
         ValueError: for an argument that is none of these. `CorpusError`, a ValueError too, for
             speech that cannot be used, naming the file, folder or speaker.
         EspeakError: if the synthetic corpus is asked for and espeak-ng cannot be loaded.
 
-    >>> corpus = load_corpus("synthetic", minutes=1)
-    >>> [len(utterances) for utterances in corpus.parts.values()]
+    >>> [len(part) for part in load_corpus("synthetic", minutes=1).parts.values()]
     [8, 2, 2]
     >>> load_corpus("synthetik")
     Traceback (most recent call last):
@@ -100,9 +94,7 @@ def load_corpus(
 
 def _require_valid(minutes: float | None, seed: int, on_error: str) -> None:
     if minutes is not None and not (_is(minutes, Real) and 0 < minutes < math.inf):
-        raise ValueError(
-            f"minutes must be a positive number, or None for everything, not {minutes!r}"
-        )
+        raise ValueError(f"minutes must be a positive number, or None for all, not {minutes!r}")
     if not _is(seed, Integral):
         raise ValueError(f"seed must be a whole number, not {seed!r}")
     if on_error not in ("raise", "skip"):

@@ -40,10 +40,7 @@ class Header(NamedTuple):
 
 @dataclass(frozen=True)
 class AudioFile:
-    """The sound of an audio file, read anew each time.
-
-    Everything that can be wrong with one raises `CorpusError` naming the file.
-    """
+    """The sound of an audio file, read anew each time; errors are `CorpusError`, naming it."""
 
     path: Path
 
@@ -86,9 +83,9 @@ class AudioFile:
     def _mono(self) -> tuple[np.ndarray, int]:
         """Return float32 (n_samples,), checked, and its rate in Hz."""
         if self.seconds * SAMPLE_RATE < _WINDOW:
+            window = f"one window of {1000 * _WINDOW // SAMPLE_RATE} ms"
             raise self._fault(
-                f"lasts {1000 * self.seconds:.0f} ms, less than one window of "
-                f"{1000 * _WINDOW // SAMPLE_RATE} ms: leave it out"
+                f"lasts {1000 * self.seconds:.0f} ms, less than {window}: leave it out"
             )
         samples, rate = self._decode()
         if not np.isfinite(samples).all():
@@ -96,9 +93,8 @@ class AudioFile:
         waveform = samples.mean(axis=1)
         peak = np.abs(samples).max()
         if peak > _OVERSHOOT:
-            raise self._fault(
-                f"holds samples up to {peak:.3g}, where full scale is 1: divide it by its maximum"
-            )
+            scale = "where full scale is 1: divide it by its maximum"
+            raise self._fault(f"holds samples up to {peak:.3g}, {scale}")
         if _is_silent(waveform):
             if _is_silent(samples):
                 raise self._fault("is silent: leave it out")
@@ -135,12 +131,12 @@ class AudioFile:
 def warn_of_conversion(files: Iterable[AudioFile]) -> None:
     """Say once how many files are at another rate than 16 kHz or have several channels."""
     headers = [file.header for file in files]
-    resampled = [header.rate for header in headers if header.rate != SAMPLE_RATE]
+    rates = [header.rate for header in headers if header.rate != SAMPLE_RATE]
     mixed = sum(header.n_channels > 1 for header in headers)
     said = []
-    if resampled:
-        rates = ", ".join(f"{rate} Hz" for rate in sorted(set(resampled)))
-        said.append(f"{len(resampled)} of {len(headers)} files ({rates}) are resampled to 16 kHz")
+    if rates:
+        listed = ", ".join(f"{rate} Hz" for rate in sorted(set(rates)))
+        said.append(f"{len(rates)} of {len(headers)} files ({listed}) are resampled to 16 kHz")
     if mixed:
         said.append(f"the channels of {mixed} of {len(headers)} files are averaged")
     if said:

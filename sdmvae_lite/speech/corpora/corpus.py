@@ -67,13 +67,10 @@ class Utterance:
 
 @dataclass(frozen=True, repr=False)
 class Corpus:
-    """Utterances of speakers of whom none is in two parts.
+    """Utterances of speakers of whom none is in two parts, or `CorpusError` is raised.
 
     Each part goes round its speakers: the first utterance of every one, then the second. A
     smaller corpus (``minutes``) is the beginning of a larger one.
-
-    Raises:
-        CorpusError: naming a speaker who is in two parts.
     """
 
     name: str
@@ -146,8 +143,7 @@ def select(
         the utterances kept, by part, and what was left out.
 
     Raises:
-        CorpusError: listing the faulty utterances unless ``on_error`` is ``skip``, or naming a
-            part of which nothing is left.
+        CorpusError: listing the faults unless ``on_error`` is ``skip``; naming an empty part.
     """
     kept: dict[str, tuple[Utterance, ...]] = {}
     faults: Faults = []
@@ -183,9 +179,8 @@ def select(
 def _require_unheard(source: Source, part: str, heard: dict[str, tuple[str, Source]]) -> None:
     where, first = heard.setdefault(source.fingerprint(), (part, source))
     if where != part:
-        raise CorpusError(
-            f"{source} is the same recording as {first} in {where}: keep it in one part"
-        )
+        same = f"the same recording as {first} in {where}"
+        raise CorpusError(f"{source} is {same}: keep it in one part")
 
 
 def round_speakers(utterances: Iterable[Utterance]) -> Iterator[Utterance]:
@@ -198,10 +193,7 @@ def round_speakers(utterances: Iterable[Utterance]) -> Iterator[Utterance]:
 
 
 def require_disjoint(speakers: Mapping[str, Iterable[str]]) -> None:
-    """Check that nobody is in two parts.
-
-    Raises:
-        CorpusError: naming the speaker and the parts.
+    """Raise `CorpusError`, naming speaker and parts, if anybody is in two.
 
     >>> require_disjoint({"train": ["01M", "02M"], "test": ["02M"]})
     Traceback (most recent call last):

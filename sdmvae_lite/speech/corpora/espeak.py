@@ -12,6 +12,7 @@ loaded at run time, never linked. The constants are those of its ``speak_lib.h``
 from __future__ import annotations
 
 import _ctypes
+import atexit
 import ctypes
 import shutil
 import tempfile
@@ -59,12 +60,8 @@ class _Identifier(ctypes.Union):
 
 class _Event(ctypes.Structure):
     _fields_ = (
-        ("type", ctypes.c_int),
-        ("message", ctypes.c_uint),
-        ("text_position", ctypes.c_int),
-        ("length", ctypes.c_int),
-        ("audio_position", ctypes.c_int),
-        ("sample", ctypes.c_int),
+        *((name, ctypes.c_int) for name in ("type", "message", "text_position", "length")),
+        *((name, ctypes.c_int) for name in ("audio_position", "sample")),
         ("user_data", ctypes.c_void_p),
         ("id", _Identifier),
     )
@@ -118,16 +115,15 @@ def _initialise(library: ctypes.CDLL) -> int:
     data = _loader().get_data_path()
     options = _PHONEMES_IN_IPA | _DONT_EXIT
     sample_rate = library.espeak_Initialize(_SYNCHRONOUS, _BUFFER_MS, data.encode(), options)
-    if sample_rate > 0:
-        return sample_rate
-    if len(data.encode()) >= _LONGEST_PATH:
-        raise EspeakError(
-            f"espeak-ng takes no path of {_LONGEST_PATH} bytes or more, and its data is in "
-            f"{data}: put the environment into a folder nearer to the root"
-        )
-    raise EspeakError(
-        f"espeak-ng cannot read its data in {data}: reinstall the package espeakng-loader"
-    )
+    if sample_rate <= 0:
+        fault = f"cannot read its data in {data}: reinstall the package espeakng-loader"
+        if len(data.encode()) >= _LONGEST_PATH:
+            fault = (
+                f"takes no path of {_LONGEST_PATH} bytes or more, and its data is in {data}: "
+                "put the environment into a folder nearer to the root"
+            )
+        raise EspeakError(f"espeak-ng {fault}")
+    return sample_rate
 
 
 def _set_voice(library: ctypes.CDLL, accent: str, variant: str) -> None:
@@ -212,21 +208,14 @@ def _loader():
 
 
 @cache
-def _private_folder() -> tempfile.TemporaryDirectory:
-    return tempfile.TemporaryDirectory(prefix="sdmvae-espeak-")
-
-
-@cache
 def _private_copy() -> str:
     """Copy the library, for this process alone and removed when it ends; return its path."""
-    return shutil.copy(_loader().get_library_path(), _private_folder().name)
+    folder = tempfile.TemporaryDirectory(prefix="sdmvae-espeak-")
+    atexit.register(folder.cleanup)
+    return shutil.copy(_loader().get_library_path(), folder.name)
 
 
 @cache
 def _warn_not_reproducible() -> None:
-    warnings.warn(
-        "this system does not unload libraries, so synthetic speech may differ in detail with "
-        "what was synthesised before it",
-        RuntimeWarning,
-        stacklevel=2,
-    )
+    message = "this system does not unload libraries: synthetic speech may differ in detail"
+    warnings.warn(message, RuntimeWarning, stacklevel=2)

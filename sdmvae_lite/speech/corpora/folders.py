@@ -25,21 +25,14 @@ _SUFFIXES_LISTED = ", ".join(SUFFIXES[:-1]) + f" or {SUFFIXES[-1]}"
 
 
 def folder_corpus(
-    root: Path,
-    minutes: float | None = None,
-    seed: int = 0,
-    on_error: str = "raise",
-    name: str | None = None,
-    credit: str | None = None,
+    root: Path, minutes: float | None, seed: int, on_error: str, name: str = "", credit: str = ""
 ) -> Corpus:
     """Return the corpus of ``SPEAKER/…/*.wav|flac|ogg``, or ``train|validation|test/SPEAKER/…``.
 
     Speakers are split 39:8:9 by `split_speakers`, unless the three parts are there. What has a
     name that begins with a dot or ``__`` is not looked at, nor is anything beside three given
-    parts. Links are followed, but not back into the corpus.
-
-    Raises:
-        CorpusError: naming the folder, file or speaker that is at fault.
+    parts. Links are followed, but not back into the corpus. Raises `CorpusError`, naming the
+    folder, file or speaker that is at fault.
     """
     faults: Faults = []
     given = _given_parts(root)
@@ -88,10 +81,8 @@ def _utterances_in(folder: Path, roots: Sequence[Path], faults: Faults) -> list[
         else:
             faults.append((path.name, f"{path} holds no {_SUFFIXES_LISTED} file"))
     if not found:
-        raise CorpusError(
-            f"{folder} holds no speech: it needs a folder for each speaker, with "
-            f"{_SUFFIXES_LISTED} files in it"
-        )
+        needed = f"a folder for each speaker, with {_SUFFIXES_LISTED} files in it"
+        raise CorpusError(f"{folder} holds no speech: it needs {needed}")
     return found
 
 
@@ -152,28 +143,25 @@ def split_speakers(speakers: Iterable[str], seed: int = 0) -> dict[str, list[str
     """Divide speakers 39:8:9, as nearly as whole speakers allow, one at least in each part.
 
     Their order is that of a hash of seed and name, so it is the same everywhere, and one speaker
-    more does not shuffle the others.
-
-    Raises:
-        CorpusError: if there are fewer speakers than parts.
+    more does not shuffle the others. Raises `CorpusError` if they are fewer than parts.
 
     >>> {part: len(who) for part, who in split_speakers(map(str, range(56))).items()}
     {'train': 39, 'validation': 8, 'test': 9}
     """
     names = sorted(set(speakers))
     if len(names) < len(PARTS):
-        raise CorpusError(
-            f"{len(names)} speakers ({', '.join(names)}) cannot fill {len(PARTS)} parts that share "
-            f"no speaker: bring at least {len(PARTS) - len(names)} more, or give each speaker a "
-            "folder"
+        few = (
+            f"{len(names)} speakers ({', '.join(names)}) cannot fill {len(PARTS)} parts that share"
         )
+        more = f"at least {len(PARTS) - len(names)} more"
+        raise CorpusError(f"{few} no speaker: bring {more}, or give each speaker a folder")
     drawn = sorted(names, key=lambda who: hashlib.sha256(f"{seed}/{who}".encode()).digest())
-    sizes = _shares(len(drawn))
-    n_held_out = sizes["validation"] + sizes["test"]
+    _, n_validation, n_test = _shares(len(drawn)).values()
+    held_out = drawn[: n_validation + n_test]
     return {
-        "train": sorted(drawn[n_held_out:]),
-        "validation": sorted(drawn[: sizes["validation"]]),
-        "test": sorted(drawn[sizes["validation"] : n_held_out]),
+        "train": sorted(drawn[len(held_out) :]),
+        "validation": sorted(held_out[:n_validation]),
+        "test": sorted(held_out[n_validation:]),
     }
 
 

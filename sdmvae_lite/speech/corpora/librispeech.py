@@ -25,16 +25,9 @@ _INSIDE = PurePosixPath("LibriSpeech", "dev-clean")  # where the archive keeps i
 
 
 def librispeech_corpus(
-    minutes: float | None = None,
-    seed: int = 0,
-    on_error: str = "raise",
-    cache: Path | None = None,
+    minutes: float | None, seed: int, on_error: str, cache: Path | None
 ) -> Corpus:
-    """Return LibriSpeech dev-clean, downloaded on first use to ``cache`` (about 360 MB).
-
-    Raises:
-        CorpusError: if it cannot be downloaded or kept, or is not what it should be.
-    """
+    """Return LibriSpeech dev-clean, downloaded on first use to ``cache`` (about 360 MB)."""
     folder = fetch(cache or cache_folder())
     return folder_corpus(folder, minutes, seed, on_error, name="LibriSpeech", credit=_CREDIT)
 
@@ -50,6 +43,9 @@ def fetch(cache: Path, url: str | None = None, sha256: str | None = None) -> Pat
         url: where the archive is; None is ``SDMVAE_LIBRISPEECH_URL``, else OpenSLR. Any mirror
             does, as the checksum decides.
         sha256: of the archive; None is that of dev-clean.
+
+    Raises:
+        CorpusError: if it cannot be downloaded or kept, or is not what it should be.
     """
     folder = cache / "LibriSpeech-dev-clean"
     if folder.is_dir():
@@ -80,15 +76,16 @@ def _unpack_speakers(archive: Path, folder: Path) -> None:
 def _download(cache: Path, url: str, sha256: str) -> Path:
     import pooch  # here, so that a reader who never downloads does not wait for it
 
-    # pooch writes to a temporary file, and renames it once its checksum is right.
-    to = {"fname": "dev-clean.tar.gz", "path": cache, "progressbar": True}
-    try:
-        return Path(pooch.retrieve(url, f"sha256:{sha256}", **to))
+    try:  # pooch writes to a temporary file, and renames it once its checksum is right
+        archive = pooch.retrieve(
+            url, f"sha256:{sha256}", fname="dev-clean.tar.gz", path=cache, progressbar=True
+        )
     except (OSError, ValueError) as error:  # requests' exceptions are OSErrors
         raise CorpusError(
             f"LibriSpeech could not be downloaded from {url} ({error}); nothing of it was kept: "
             "call again, or name a mirror in SDMVAE_LIBRISPEECH_URL"
         ) from error
+    return Path(archive)
 
 
 def unpack(archive: Path, folder: Path) -> None:

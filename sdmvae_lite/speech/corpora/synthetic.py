@@ -53,19 +53,11 @@ class SyntheticSource:
         """Do nothing: every voice was checked when it was chosen."""
 
     def read(self) -> np.ndarray:
-        """Return float32 (n_samples,) at 16 kHz: bit for bit the same in every process.
-
-        Raises:
-            EspeakError: if espeak-ng cannot be loaded.
-        """
+        """Return float32 (n_samples,) at 16 kHz: bit for bit the same in every process."""
         return self.render()[0]
 
     def phonemes(self) -> Phonemes:
-        """Return (start, end, symbol) of each phoneme and pause, in seconds, without gaps.
-
-        Symbols are those of the International Phonetic Alphabet, without stress; `SILENCE` for
-        pauses.
-        """
+        """Return each phoneme, in IPA without stress, and each pause, `SILENCE`, without gaps."""
         return self.render()[1]
 
     def render(self) -> tuple[np.ndarray, Phonemes]:
@@ -99,10 +91,7 @@ def synthetic_corpus(minutes: float | None = None, seed: int = 0) -> Corpus:
     """Return the synthetic corpus: 39, 8 and 9 voices, of 98 sentences each or of ``minutes``.
 
     The voices are always the same; ``seed`` draws other sentences and other noise. No sentence
-    is said twice.
-
-    Raises:
-        EspeakError: if espeak-ng cannot be loaded.
+    is said twice. Raises `EspeakError` if espeak-ng cannot be loaded.
     """
     parts: dict[str, list[Utterance]] = {part: [] for part in PARTS}
     for v, voice in enumerate(VOICES):
@@ -129,9 +118,7 @@ def phoneme_frames(utterance: Utterance, hop_length: int = 256) -> list[str]:
     (True, 'sil')
     """
     if not isinstance(utterance.source, SyntheticSource):
-        raise ValueError(
-            f"{utterance.id} is not synthetic: only the synthetic corpus has phoneme labels"
-        )
+        raise ValueError(f"{utterance.id} is not synthetic: it has no phoneme labels")
     waveform, phonemes = utterance.source.render()
     starts = [start for start, _, _ in phonemes]
     centres = np.arange(1 + len(waveform) // hop_length) * hop_length / SAMPLE_RATE

@@ -50,9 +50,7 @@ _EXTRACT_SOUND = """-exec sh -c 'ffmpeg -i "$1" -ac 1 -ar 16000 "${1%.mp4}.wav"'
 _MAX_DEPTH = 4  # folders between the one given and ``volunteers``
 
 
-def tcd_timit_corpus(
-    root: Path, minutes: float | None = None, split: str | None = None, on_error: str = "raise"
-) -> Corpus:
+def tcd_timit_corpus(root: Path, minutes: float | None, split: str | None, on_error: str) -> Corpus:
     """Return TCD-TIMIT or NTCD-TIMIT below ``root``, in one of its two published divisions.
 
     Two layouts are read, ``volunteers/SPEAKER/Clips/straightcam/SENTENCE.wav`` (TCD-TIMIT) and
