@@ -14,7 +14,7 @@ from ..config import ModelConfig
 
 
 def identity_dictionary(m: int) -> Tensor:
-    """D = I, shape (m, m): the code is the latent vector itself (paper, Section 4.1.2).
+    """Return D = I, (m, m): the code is the latent vector itself (paper, Section 4.1.2).
 
     See :doc:`09_build_dictionaries`.
     """
@@ -23,18 +23,16 @@ def identity_dictionary(m: int) -> Tensor:
 
 
 def dct_dictionary(m: int, k: int, constant_atom: bool = True) -> Tensor:
-    r"""Discrete cosine transform dictionary, shape (m, k) (paper, eq. 11).
+    r"""Return the dictionary of a discrete cosine transform, (m, k) (paper, eq. 11).
 
-    Atom r holds :math:`\cos((\ell - 1)\pi r / k)` for :math:`\ell = 1 \dots m`, has its mean
-    subtracted and is divided by its norm. With ``constant_atom`` the atoms are r = 0 … k-1 and
-    atom 0, which mean subtraction would annihilate, stays constant; that is what the authors'
-    released code builds. Without it they are r = 1 … k, the equation read to the letter, and for
-    k ≥ m the rank is m - 1: no combination of atoms has a mean.
-    See :doc:`09_build_dictionaries`.
+    Atom r holds :math:`\cos((\ell - 1)\pi r / k)` for :math:`\ell = 1 \dots m`, less its mean,
+    divided by its norm. With ``constant_atom`` the atoms are r = 0 … k-1, and atom 0, of which
+    nothing would be left, stays constant, as in the authors' released code. Without it they are
+    r = 1 … k, the equation read to the letter, and for k ≥ m the rank is m - 1: no combination of
+    atoms has a mean. See :doc:`09_build_dictionaries`.
 
     Raises:
-        ValueError: if m or k is below 1, or m = 1 without the constant atom (nothing is left
-            once the mean is gone).
+        ValueError: if m or k is below 1, or m = 1 without the constant atom.
 
     >>> dct_dictionary(32, 64).shape
     torch.Size([32, 64])
@@ -55,17 +53,14 @@ def dct_dictionary(m: int, k: int, constant_atom: bool = True) -> Tensor:
 
 
 def build_dictionary(config: ModelConfig) -> Tensor:
-    """The dictionary that a model configuration names, shape (m, code_size).
-
-    See :doc:`09_build_dictionaries`.
-    """
+    """Return the dictionary that a model configuration names, (m, code_size)."""
     if config.dictionary == "identity":
         return identity_dictionary(config.m)
     return dct_dictionary(config.m, config.code_size, config.constant_atom)
 
 
 def coherence(dictionary: Tensor) -> float:
-    """Largest absolute inner product between two different atoms, in [0, 1].
+    """Return the largest absolute inner product of two different atoms, in [0, 1].
 
     See :doc:`09_build_dictionaries`.
 
@@ -78,7 +73,7 @@ def coherence(dictionary: Tensor) -> float:
 
 
 def singular_values(dictionary: Tensor) -> Tensor:
-    """Singular values in descending order, shape (min(m, k),).
+    """Return the singular values in descending order, (min(m, k),).
 
     See :doc:`09_build_dictionaries`.
     """
@@ -86,9 +81,8 @@ def singular_values(dictionary: Tensor) -> Tensor:
 
 
 def rank(dictionary: Tensor) -> int:
-    """Dimension of the space of latent codes that the atoms can reach.
+    """Return the dimension of the space that the atoms span, up to rounding in float32.
 
-    Counts the singular values above float32 rounding of the largest one.
     See :doc:`09_build_dictionaries`.
     """
     values = singular_values(dictionary)
@@ -97,10 +91,7 @@ def rank(dictionary: Tensor) -> int:
 
 
 def check_dictionary(dictionary: Tensor) -> None:
-    """Raise ValueError unless ``dictionary`` is a finite (m, k) matrix with unit-norm columns.
-
-    See :doc:`09_build_dictionaries`.
-    """
+    """Check that a dictionary is a finite (m, k) matrix of unit-norm columns; else ValueError."""
     if dictionary.ndim != 2 or 0 in dictionary.shape:
         raise ValueError(f"a dictionary has shape (m, k), not {tuple(dictionary.shape)}")
     if not torch.isfinite(dictionary).all():

@@ -1,9 +1,8 @@
 r"""Every divergence of the book, as a pure function named as its chapter names it.
 
-All return one value per element, unsummed, so that a page can show where a divergence comes
-from; sum over the last axis for the divergence of a frame. Log-variances are natural logarithms.
-The forms are chosen to stay finite and differentiable in float32 wherever the true value is
-finite; ``tests/test_divergences.py`` holds each to an independent reference.
+All take tensors of one shape, or that broadcast to one, and return one value per element: sum over
+the last axis for the divergence of a frame. Log-variances are natural logarithms. All are finite
+and differentiable in float32 wherever the true value is finite.
 """
 
 from __future__ import annotations
@@ -24,13 +23,9 @@ def complex_gaussian_nll(power: Tensor, log_variance: Tensor) -> Tensor:
 
     .. math:: -\log p(x) - \log\pi = \frac{|x|^2}{\sigma^2} + \log\sigma^2
 
-    The likelihood of the paper's Section 3.3. Below a log-variance of -80, where float32 would
-    overflow, it goes on along its tangent, so that the gradient still points upwards.
-    See :doc:`03_choose_a_loss`.
-
-    Args:
-        power: :math:`s = |x|^2`, any shape, non-negative.
-        log_variance: :math:`\log\sigma^2`, same shape.
+    The likelihood of the paper's Section 3.3, of a power :math:`s = |x|^2 \ge 0`. Below a
+    log-variance of -80, where float32 would overflow, it goes on along its tangent, so that
+    descent still leads out. See :doc:`03_choose_a_loss`.
     """
     return _Likelihood.apply(*torch.broadcast_tensors(power, log_variance))
 
@@ -57,11 +52,10 @@ class _Likelihood(torch.autograd.Function):
 
 
 def itakura_saito(power: Tensor, estimate: Tensor) -> Tensor:
-    r"""Itakura–Saito divergence :math:`s/\hat s - \log(s/\hat s) - 1` of positive powers.
+    r"""Return the Itakura–Saito divergence :math:`s/\hat s - \log(s/\hat s) - 1` of powers > 0.
 
-    Zero where they agree, and unchanged when both are scaled together (Févotte, Bertin and
-    Durrieu, 2009). It is `complex_gaussian_nll` less its minimum over the variance.
-    See :doc:`03_choose_a_loss`.
+    Unchanged when both are scaled together (Févotte, Bertin and Durrieu, 2009), it is
+    `complex_gaussian_nll` less its minimum over the variance. See :doc:`03_choose_a_loss`.
 
     >>> itakura_saito(torch.tensor([1.0, 10.0]), torch.tensor([2.0, 20.0]))
     tensor([0.1931, 0.1931])
@@ -71,7 +65,7 @@ def itakura_saito(power: Tensor, estimate: Tensor) -> Tensor:
 
 
 def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:
-    r"""KL from :math:`\mathcal N(\mu, \sigma^2)` to the standard normal.
+    r"""Return the KL from :math:`\mathcal N(\mu, \sigma^2)` to the standard normal.
 
     .. math:: \tfrac12\left(\mu^2 + \sigma^2 - 1 - \log\sigma^2\right)
 
@@ -83,10 +77,7 @@ def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:
 def gaussian_kl_between(
     mu: Tensor, logvar: Tensor, prior_mu: Tensor, prior_logvar: Tensor
 ) -> Tensor:
-    r"""KL from :math:`\mathcal N(\mu, \sigma^2)` to :math:`\mathcal N(\mu_0, \sigma_0^2)`.
-
-    See :doc:`04_derive_the_elbo`.
-    """
+    r"""Return the KL from one Gaussian to another, of given means and log-variances."""
     log_ratio = logvar - prior_logvar
     # (mu - mu_0) / sigma_0 is squared last, so that a wide prior never meets an overflowed square
     distance = (mu - prior_mu) * torch.exp(-0.5 * prior_logvar)
@@ -94,12 +85,11 @@ def gaussian_kl_between(
 
 
 def ard_kl(mu: Tensor, logvar: Tensor) -> Tensor:
-    r"""KL to a zero-mean Gaussian whose variance is at its optimum, γ = μ² + σ² (paper, eq. 9).
+    r"""Return the KL to a zero-mean Gaussian of the optimal variance γ = μ² + σ² (paper, eq. 9).
 
     .. math:: \tfrac12 \log\left(1 + \frac{\mu^2}{\sigma^2}\right)
 
-    Half the log of one plus a signal-to-noise ratio: zero for a coefficient that carries no
-    signal, and the same when μ and σ are scaled together.
+    Zero for a coefficient without a signal, and the same when μ and σ are scaled together.
     See :doc:`08_sparsity_promoting_prior`.
 
     >>> ard_kl(torch.tensor(0.0), torch.tensor(-3.0)).item()
@@ -111,7 +101,7 @@ def ard_kl(mu: Tensor, logvar: Tensor) -> Tensor:
 
 
 def ard_kl_at(mu: Tensor, logvar: Tensor, gamma: Tensor) -> Tensor:
-    r"""KL to :math:`\mathcal N(0, \gamma)` for any variances γ > 0 (paper, eq. 7).
+    r"""Return the KL to :math:`\mathcal N(0, \gamma)` for any variances γ > 0 (paper, eq. 7).
 
     See :doc:`08_sparsity_promoting_prior`.
 
@@ -124,7 +114,7 @@ def ard_kl_at(mu: Tensor, logvar: Tensor, gamma: Tensor) -> Tensor:
 
 
 def optimal_gamma(mu: Tensor, logvar: Tensor) -> Tensor:
-    r"""The prior variances that minimise the KL: :math:`\gamma = \mu^2 + \sigma^2` (eq. 9).
+    r"""Return the prior variances that minimise the KL, :math:`\gamma = \mu^2 + \sigma^2` (eq. 9).
 
     See :doc:`08_sparsity_promoting_prior`.
     """
@@ -132,7 +122,7 @@ def optimal_gamma(mu: Tensor, logvar: Tensor) -> Tensor:
 
 
 def bernoulli_kl(logit: Tensor, prior_logit: Tensor) -> Tensor:
-    r"""KL between two Bernoulli distributions given by their logits.
+    r"""Return the KL between two Bernoulli distributions given by their logits.
 
     .. math:: g \log\frac{g}{g_0} + (1-g) \log\frac{1-g}{1-g_0}, \qquad g = \mathrm{sigmoid}(l)
 
@@ -145,7 +135,7 @@ def bernoulli_kl(logit: Tensor, prior_logit: Tensor) -> Tensor:
 
 
 def spike_and_slab_kl(mu: Tensor, logvar: Tensor, gate_logit: Tensor, alpha: float) -> Tensor:
-    r"""KL between a spike-and-slab posterior and the fixed prior of VSC.
+    r"""Return the KL from a spike-and-slab posterior to the fixed prior of VSC.
 
     The posterior is :math:`g\,\mathcal N(\mu, \sigma^2) + (1-g)\,\delta_0`, the prior
     :math:`\alpha\,\mathcal N(0, 1) + (1-\alpha)\,\delta_0`, with g the sigmoid of ``gate_logit``:
@@ -174,11 +164,10 @@ def spike_and_slab_kl_between(
     prior_logvar: Tensor,
     prior_gate_logit: Tensor,
 ) -> Tensor:
-    r"""KL between two spike-and-slab distributions, as VSC's pseudo-inputs need it.
+    r"""Return the KL between two spike-and-slab distributions, as VSC's pseudo-inputs need it.
 
-    Where both are inactive nothing is paid, so the slabs meet only with the probability g that
-    the posterior is active (Tonolini, Jensen and Murray-Smith, 2020).
-    See :doc:`07_variational_sparse_coding`.
+    The slabs are compared with the probability that the posterior is active (Tonolini, Jensen and
+    Murray-Smith, 2020). See :doc:`07_variational_sparse_coding`.
     """
     slab = torch.sigmoid(gate_logit) * gaussian_kl_between(mu, logvar, prior_mu, prior_logvar)
     return slab + bernoulli_kl(gate_logit, prior_gate_logit)

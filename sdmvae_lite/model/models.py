@@ -121,16 +121,12 @@ class SDMVAE(VAE):
     """VAE whose code is a sparse combination of dictionary atoms (paper, Section 3).
 
     The encoder infers a, the decoder sees z = D a (eq. 4), and the prior variances are at their
-    optimum γ = μ² + σ² (eq. 9), which turns the KL into ½ log(1 + μ²/σ²).
+    optimum γ = μ² + σ² (eq. 9), which turns the KL into ½ log(1 + μ²/σ²). D, (m, code_size) with
+    unit-norm columns, is what the configuration names unless one is given.
     See :doc:`10_train_sdm_vae`.
 
-    Args:
-        config: sizes; its ``dictionary`` is used unless one is given.
-        dictionary: D, shape (m, code_size) with unit-norm columns.
-
     Raises:
-        ValueError: if the configuration is of another model; if the dictionary does not fit it or
-            is not normalised.
+        ValueError: also if the dictionary does not fit, or is not normalised.
     """
 
     takes = "sdm-vae"
@@ -177,9 +173,6 @@ class VSC(VAE):
     With U > 0 it is the posterior of learned pseudo-inputs, weighted for each frame by a linear
     classifier; then the mean activity of the pseudo-inputs is held to α, and the slab is eased
     in over the first epochs. See :doc:`07_variational_sparse_coding`.
-
-    Raises:
-        ValueError: if the configuration is of another model.
     """
 
     takes = "vsc"

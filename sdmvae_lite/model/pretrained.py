@@ -1,7 +1,7 @@
 """The models behind the book's table, ready to use: one training of each row.
 
-Weights are kept in half precision beside this file, with a model card that says what they were
-trained on. See :doc:`13_rebuild_table_1`.
+Weights are kept in half precision in ``sdmvae_lite/weights``, with a model card that says what they
+were trained on.
 """
 
 from __future__ import annotations
@@ -23,9 +23,7 @@ WEIGHTS = Path(__file__).parent.parent / "weights"
 
 
 def pretrained_names() -> list[str]:
-    """The names that `load_pretrained` knows, as rows of Table 1 are called.
-
-    See :doc:`13_rebuild_table_1`.
+    """Return the names that `load_pretrained` knows, as rows of Table 1 are called.
 
     >>> "sdm-dct64-32" in pretrained_names()
     True
@@ -34,13 +32,13 @@ def pretrained_names() -> list[str]:
 
 
 def load_pretrained(name: str) -> VAE:
-    """A trained model, on the CPU and ready to resynthesise.
+    """Return a trained model, on the CPU and ready to resynthesise.
 
-    Trained by the paper's protocol on 39 speakers of speechocean762, from seed 0; the weights were
+    It was trained by the paper's protocol on 39 speakers of speechocean762, from seed 0, and
     rounded to half precision. See :doc:`13_rebuild_table_1`.
 
     Raises:
-        ValueError: for a name that is not among `pretrained_names`.
+        ValueError: for a name that is not among `pretrained_names`, or damaged weights.
 
     >>> load_pretrained("sdm-dct64-32").config.code_size
     64
@@ -65,9 +63,9 @@ def load_pretrained(name: str) -> VAE:
 
 
 def save_pretrained(model: VAE, folder: str | os.PathLike[str]) -> Path:
-    """Write what `load_pretrained` reads, under the name of the model's row.
+    """Write what `load_pretrained` reads, called as the model's row; return the path.
 
-    A dictionary is left out: it is built anew, exactly. See :doc:`13_rebuild_table_1`.
+    A dictionary is left out: it is built anew, exactly.
 
     Raises:
         ValueError: if the model is of another class, or has another dictionary, than its

@@ -25,10 +25,7 @@ _METHOD = (
 
 
 class TrainingState(NamedTuple):
-    """What a checkpoint holds beside the model and the generator.
-
-    See :doc:`12_bring_your_own_speech`.
-    """
+    """What a checkpoint holds beside the model and the generator."""
 
     best: dict[str, Tensor]  # weights of the best epoch
     moments: dict[int, dict[str, Tensor]]  # Adam's, by the parameter's number in the model
@@ -38,11 +35,7 @@ class TrainingState(NamedTuple):
 def save_checkpoint(
     path: Path, model: VAE, generator: Generator, run: dict[str, Any], state: TrainingState
 ) -> None:
-    """Replace the checkpoint at ``path`` in one step.
-
-    Args:
-        run: what identifies the run (see `describe_run`); loading insists on the same.
-    """
+    """Replace the checkpoint at ``path`` in one step; ``run`` is what `describe_run` says."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     tensors |= {f"best.{name}": value for name, value in state.best.items()}
     for index, moments in state.moments.items():
@@ -55,13 +48,10 @@ def save_checkpoint(
 def load_checkpoint(
     path: Path, model: VAE, generator: Generator, run: dict[str, Any]
 ) -> TrainingState:
-    """Bring model and generator to where the checkpoint left them.
+    """Bring model and generator to where the checkpoint left them; return the rest.
 
     A checkpoint from a GPU can be taken up on a CPU, and the other way round: the run goes on with
     other noise, from a generator that stays as it is.
-
-    Returns:
-        what the loop needs beside them.
 
     Raises:
         ValueError: if the file is damaged, or of another run, naming what differs.
@@ -100,10 +90,7 @@ def load_checkpoint(
 def describe_run(
     model: VAE, training: TrainingConfig, train: Frames, validation: Frames
 ) -> dict[str, Any]:
-    """Return, as JSON, all that decides how a run ends; a checkpoint goes on with the same alone.
-
-    Args:
-        model: as it is before its first step.
+    """Return, as JSON, all that decides how a run of a model ends, before its first step.
 
     Raises:
         ValueError: as `describe_model` does.
