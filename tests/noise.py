@@ -1,8 +1,18 @@
-"""Frames that need no speech, for the tests of training."""
+"""Frames that need no speech, and small models of them, for the tests of training."""
 
 import numpy as np
+import torch
+
+from sdmvae_lite.config import ModelConfig, TrainingConfig
 
 N_BINS = 33
+MODELS = {
+    "vae": ModelConfig(m=4, hidden=16, n_bins=N_BINS),
+    "sdm-dct": ModelConfig("sdm-vae", m=4, dictionary="dct", k=6, hidden=16, n_bins=N_BINS),
+    "vsc": ModelConfig("vsc", m=4, hidden=16, n_bins=N_BINS),
+    "vsc-pseudo": ModelConfig("vsc", m=4, pseudo_inputs=3, hidden=16, n_bins=N_BINS),
+}
+TRAINING = TrainingConfig(learning_rate=1e-2, batch_size=64, max_epochs=6)
 
 
 def make_frames(n_frames, seed):
@@ -11,3 +21,8 @@ def make_frames(n_frames, seed):
     envelopes = np.exp(3 * np.cos(np.outer([1, 2], np.linspace(0, np.pi, N_BINS))))
     variance = envelopes[rng.integers(2, size=n_frames)]
     return (variance * rng.exponential(size=(n_frames, N_BINS))).astype(np.float32)
+
+
+def weights(model):
+    """All of a model's state as one vector."""
+    return torch.cat([value.flatten() for value in model.state_dict().values()])
