@@ -19,11 +19,19 @@ sys.path.insert(0, str(ROOT / "tools"))
 import execute_chapters
 from execute_chapters import files_behind, refresh
 
+PROGRAM = ROOT / "tools" / "execute_chapters.py"
 FILES = {
     "tiny/__init__.py": "",
     "tiny/base.py": '"""Of values."""\nVALUE = 1\n',
     "tiny/middle.py": "from .base import VALUE\n\n\ndef double():\n    return 2 * VALUE\n",
     "tiny/alone.py": "NAME = 'nobody'  # by itself\n",
+    "lazy/__init__.py": (
+        "import lazy_loader\n"
+        "__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)\n"
+    ),
+    "lazy/__init__.pyi": "from .one import ONE as ONE\nfrom .two import TWO as TWO\n",
+    "lazy/one.py": "ONE = 1\n",
+    "lazy/two.py": "TWO = 2\n",
     "requirements.lock": "torch==1.0\n",
     "results/run.json": "{}",
 }
@@ -32,6 +40,7 @@ CHAPTERS = {
     "direct": "from tiny.base import VALUE\nVALUE",
     "through": "def later():\n    from tiny import middle\n    return middle.double()\nlater()",
     "listing": "import inspect\nfrom tiny import alone\nprint(inspect.getsource(alone))",
+    "lazily": "from lazy import TWO\nTWO",
     "records": "from tiny.alone import NAME\nf'results/{NAME}.json'",
 }
 # By this each chapter itself says that it is executed.
@@ -52,12 +61,12 @@ def change(path, old, new):
     path.write_text(text.replace(old, new))
 
 
-def build(root):
+def build(root, pattern="*"):
     """Refresh the book; returns the chapters that were executed, in their own words."""
     diary = root / "diary"
     diary.write_text("")
     os.environ |= {"DIARY": str(diary), "PYTHONPATH": str(root)}
-    done, failed = refresh(sorted(root.glob("*.ipynb")), root / "_build", root, timeout=60)
+    done, failed = refresh(sorted(root.glob(f"{pattern}.ipynb")), root / "_build", root, timeout=60)
     executed = diary.read_text().split()
     assert sorted(executed) == sorted(done + failed)
     return set(executed)
@@ -98,10 +107,6 @@ def outputs(root, name):
     return output["data"]["text/plain"] if "data" in output else output["text"]
 
 
-def test_a_fresh_checkout_executes_nothing(book):
-    assert build(book) == set()
-
-
 @pytest.mark.parametrize(
     ("name", "old", "new", "expected"),
     [
@@ -110,6 +115,8 @@ def test_a_fresh_checkout_executes_nothing(book):
         ("tiny/base.py", "Of values", "Of a value", {"direct", "through"}),
         ("tiny/middle.py", "2 *", "3 *", {"through"}),
         ("tiny/alone.py", "by itself", "lonely", {"listing"}),
+        ("lazy/one.py", "1", "3", set()),
+        ("lazy/two.py", "2", "3", {"lazily"}),
         ("results/run.json", "{}", "[]", {"records"}),
     ],
 )
@@ -135,7 +142,8 @@ def test_packages_count_with_the_data_beside_their_modules(book, name, expected)
     assert files_behind(notebook, book).keys() == expected
 
 
-def test_prose_is_not_executed(book):
+def test_a_fresh_checkout_executes_nothing_and_prose_neither(book):
+    assert build(book) == set()
     write_chapter(book, "direct", CHAPTERS["direct"], prose="# Another title")
     assert build(book) == set()
 
@@ -151,7 +159,7 @@ def test_a_changed_cell_executes_its_chapter_and_what_was_is_forgotten(book):
 
 
 def test_a_setting_executes_every_chapter_the_longest_first(book, monkeypatch, capsys):
-    seconds = {"direct": 40, "records": 30, "bare": 20, "through": 10, "listing": 0}
+    seconds = {"direct": 40, "records": 30, "bare": 20, "through": 10, "listing": 1, "lazily": 0}
     with session_context(get_cache(book / "_build" / ".jupyter_cache").db) as session:
         for record in session.query(NbCacheRecord):
             took = {"execution_seconds": seconds[Path(record.uri).stem]}
@@ -160,7 +168,30 @@ def test_a_setting_executes_every_chapter_the_longest_first(book, monkeypatch, c
     monkeypatch.setenv("SDMVAE_PRESET", "smoke")
     assert build(book) == set(CHAPTERS)
     said = capsys.readouterr().out.splitlines()
-    assert said[:5] == [f"to execute: {name}, for SDMVAE_PRESET" for name in seconds]
+    assert said[:6] == [f"to execute: {name}, for SDMVAE_PRESET" for name in seconds]
+
+
+def test_one_chapter_alone_keeps_the_outputs_of_the_others(book):
+    write_chapter(book, "bare", "1 + 2")
+    assert build(book, "bare") == {"bare"}
+    assert build(book) == set()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["--help"], 0, "side by side"),
+        (["_build"], 2, "required: chapters"),
+        (["_build", "nowhere.ipynb"], 2, "no such notebook: nowhere.ipynb"),
+    ],
+)
+def test_what_is_asked_for_is_clear_before_anything_is_made(tmp_path, arguments, status, said):
+    done = subprocess.run(
+        [sys.executable, PROGRAM, *arguments], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == status
+    assert said in done.stdout + done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_lock_counts_and_the_files_of_a_corpus(book, tmp_path, monkeypatch):
@@ -219,9 +250,8 @@ def test_an_interrupted_run_keeps_what_is_done_and_leaves_no_kernel(book, monkey
     wait = "import time\nprint(file=open('running', 'w'))\ntime.sleep(int(os.environ['WAIT']))"
     write_chapter(book, "direct", wait.replace("running", str(book / "running")))
     (book / "_config.yml").write_text("execute: {timeout: 100}")
-    program = ROOT / "tools" / "execute_chapters.py"
     tool = subprocess.Popen(
-        [sys.executable, program, "_build", "bare.ipynb", "direct.ipynb"],
+        [sys.executable, PROGRAM, "_build", "bare.ipynb", "direct.ipynb"],
         cwd=book,
         env=os.environ | {"DIARY": str(book / "diary"), "WAIT": "100"},
         stdout=subprocess.PIPE,
