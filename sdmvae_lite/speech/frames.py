@@ -56,8 +56,8 @@ def load_frames(
         float32 (n_frames, n_bins); writing to it changes this copy in memory, never the file.
 
     Raises:
-        ValueError: for an unknown part, one without utterances, or an utterance that cannot be
-            used, or has changed since the corpus was loaded: it is named.
+        ValueError: for an unknown part, or one without utterances; naming an utterance that cannot
+            be used, or has changed since the corpus was loaded.
         OSError: naming the file, when it cannot be written; nothing half-written is left.
     """
     if part not in corpus.parts:
@@ -76,15 +76,9 @@ def load_frames(
     )
 
     def make() -> Iterator[bytes]:
-        return _with_checksum(
-            tqdm(
-                _spectra(corpus, utterances, stft, n_jobs),
-                total=len(utterances),
-                desc=f"{part} frames",
-                unit="utt",
-                disable=not progress,
-            )
-        )
+        spectra = _spectra(corpus, utterances, stft, n_jobs)
+        bar = tqdm(spectra, f"{part} frames", len(utterances), unit="utt", disable=not progress)
+        return _with_checksum(bar)
 
     path = Path(folder or store.cache_folder() / "frames").expanduser() / f"{name}.f32"
     return store.load_or_make(path, partial(_open, n_bins=stft.n_bins), make)

@@ -93,16 +93,13 @@ def load_corpus(
 
 
 def _require_valid(minutes: float | None, seed: int, on_error: str) -> None:
-    if minutes is not None and not (_is(minutes, Real) and 0 < minutes < math.inf):
+    is_number = isinstance(minutes, Real) and not isinstance(minutes, bool)
+    if minutes is not None and not (is_number and 0 < minutes < math.inf):
         raise ValueError(f"minutes must be a positive number, or None for all, not {minutes!r}")
-    if not _is(seed, Integral):
+    if not isinstance(seed, Integral) or isinstance(seed, bool):
         raise ValueError(f"seed must be a whole number, not {seed!r}")
     if on_error not in ("raise", "skip"):
         raise ValueError(f"on_error must be 'raise' or 'skip', not {on_error!r}")
-
-
-def _is(value: object, kind: type) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def _folder(path: str | os.PathLike[str]) -> Path:

@@ -76,17 +76,15 @@ class AudioFile:
         return np.clip(waveform, -1.0, 1.0)
 
     def fingerprint(self) -> str:
-        """SHA-256 of the file's bytes."""
+        """Return the SHA-256 of the file's bytes."""
         with self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def _mono(self) -> tuple[np.ndarray, int]:
         """Return float32 (n_samples,), checked, and its rate in Hz."""
         if self.seconds * SAMPLE_RATE < _WINDOW:
-            window = f"one window of {1000 * _WINDOW // SAMPLE_RATE} ms"
-            raise self._fault(
-                f"lasts {1000 * self.seconds:.0f} ms, less than {window}: leave it out"
-            )
+            lasts = f"lasts {1000 * self.seconds:.0f} ms, less than one window"
+            raise self._fault(f"{lasts} of {1000 * _WINDOW // SAMPLE_RATE} ms: leave it out")
         samples, rate = self._decode()
         if not np.isfinite(samples).all():
             raise self._fault("holds samples that are NaN or infinite: export it again")
@@ -110,7 +108,7 @@ class AudioFile:
                 samples = sound.read(dtype="float32", always_2d=True)
         except (soundfile.LibsndfileError, OSError) as error:
             raise self._fault(f"is damaged ({_reason(error)}): copy it again") from error
-        if len(samples) < header.n_samples or _is_cut_short(content):
+        if len(samples) < max(1, header.n_samples) or _is_cut_short(content):
             raise self._fault("is cut short: its end is missing, so copy it again")
         return samples, header.rate
 
@@ -118,10 +116,8 @@ class AudioFile:
         if sound.frames >= _ENDLESS:
             raise self._fault("does not say how long it is: convert it once more, not to a pipe")
         if not _LOWEST_RATE <= sound.samplerate <= _HIGHEST_RATE:
-            raise self._fault(
-                f"says it has {sound.samplerate} samples a second, and speech has from "
-                f"{_LOWEST_RATE:,} to {_HIGHEST_RATE:,}: correct that or leave it out"
-            )
+            sensible = f"{_LOWEST_RATE:,} to {_HIGHEST_RATE:,} are sensible: mend or remove it"
+            raise self._fault(f"says it has {sound.samplerate} samples a second, where {sensible}")
         return Header(sound.frames, sound.samplerate, sound.channels)
 
     def _fault(self, what: str) -> CorpusError:

@@ -13,13 +13,13 @@ from typing import Protocol
 import numpy as np
 from tqdm import tqdm
 
+Faults = list[tuple[str, str]]  # (what cannot be used, why)
+
 PARTS = ("train", "validation", "test")
 SHARES = {"train": 39, "validation": 8, "test": 9}  # the paper's speakers (Section 4.1)
 
 _MAX_LISTED = 10  # faults spelt out in one error
 _DELAY = 2  # seconds; a shorter check shows no progress bar
-
-Faults = list[tuple[str, str]]  # (what cannot be used, why)
 
 
 class CorpusError(ValueError):
@@ -106,8 +106,7 @@ class Corpus:
     def fingerprint(self) -> str:
         """SHA-256, in hexadecimal, of who says what in which part.
 
-        It covers the bytes of every file, or all that determines synthetic speech, but not the
-        place where it is kept.
+        It covers the bytes of a file or what determines synthetic speech, but not where it is kept.
         """
         lines = (
             f"{part}\t{utterance.id}\t{self.digests[utterance.id]}\n"
@@ -131,8 +130,11 @@ class Corpus:
         return "\n".join([f"{self.name}: {self.credit}", *rows, *left_out])
 
 
+Parts = Mapping[str, Sequence[Utterance]]
+
+
 def select(
-    parts: Mapping[str, Sequence[Utterance]], minutes: float | None, on_error: str
+    parts: Parts, minutes: float | None, on_error: str
 ) -> tuple[dict[str, tuple[Utterance, ...]], Faults]:
     """Check utterances and keep about ``minutes`` of them, shared 39:8:9 between the parts.
 
@@ -179,8 +181,8 @@ def select(
 def _require_unheard(source: Source, part: str, heard: dict[str, tuple[str, Source]]) -> None:
     where, first = heard.setdefault(source.fingerprint(), (part, source))
     if where != part:
-        same = f"the same recording as {first} in {where}"
-        raise CorpusError(f"{source} is {same}: keep it in one part")
+        same = f"{source} is the same recording as {first} in {where}"
+        raise CorpusError(f"{same}: keep it in one part")
 
 
 def round_speakers(utterances: Iterable[Utterance]) -> Iterator[Utterance]:
@@ -204,10 +206,9 @@ def require_disjoint(speakers: Mapping[str, Iterable[str]]) -> None:
     for part, names in speakers.items():
         for name in names:
             if part_of.setdefault(name, part) != part:
-                raise CorpusError(
-                    f"speaker {name!r} is in {part_of[name]} and in {part}: a model tested on "
-                    "a voice it was trained on scores too well, so keep each in one part"
-                )
+                reason = "a model tested on a voice it was trained on scores too well"
+                where = f"speaker {name!r} is in {part_of[name]} and in {part}"
+                raise CorpusError(f"{where}: {reason}, so keep each in one part")
 
 
 def raise_unless_skipped(faults: Faults, on_error: str) -> None:

@@ -192,10 +192,8 @@ def _load(path: str) -> ctypes.CDLL:
     try:
         return ctypes.CDLL(path)
     except OSError as error:
-        raise EspeakError(
-            f"the speech synthesiser espeak-ng cannot be loaded ({error}): reinstall the package "
-            "espeakng-loader, or name another corpus than 'synthetic'"
-        ) from error
+        remedy = "reinstall the package espeakng-loader, or name another corpus than 'synthetic'"
+        raise EspeakError(f"espeak-ng cannot be loaded ({error}): {remedy}") from error
 
 
 def _loader():

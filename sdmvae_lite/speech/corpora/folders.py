@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from .audio import SUFFIXES, AudioFile, warn_of_conversion
@@ -14,6 +14,7 @@ from .corpus import (
     Corpus,
     CorpusError,
     Faults,
+    Parts,
     Utterance,
     raise_unless_skipped,
     require_disjoint,
@@ -67,10 +68,7 @@ def _given_parts(root: Path) -> dict[str, Path]:
 
 
 def _utterances_in(folder: Path, roots: Sequence[Path], faults: Faults) -> list[Utterance]:
-    """Return the utterances of every speaker in a folder, one of the corpus's ``roots``.
-
-    ``faults`` gains what cannot be used.
-    """
+    """Return the utterances of all speakers in one of ``roots``; ``faults`` gains the unusable."""
     found = []
     for path in visible(folder, roots, faults):
         if not path.is_dir():
@@ -118,7 +116,8 @@ def visible(folder: Path, roots: Sequence[Path], faults: Faults) -> Iterator[Pat
         paths = sorted(folder.iterdir())
         os.stat(folder / "..")  # some folders can be listed, but not entered
     except OSError as error:
-        return enter(folder, f"cannot be read ({error.strerror})")
+        enter(folder, f"cannot be read ({error.strerror})")
+        return
     for path in paths:
         if path.name.startswith(_HIDDEN):
             continue
@@ -150,11 +149,9 @@ def split_speakers(speakers: Iterable[str], seed: int = 0) -> dict[str, list[str
     """
     names = sorted(set(speakers))
     if len(names) < len(PARTS):
-        few = (
-            f"{len(names)} speakers ({', '.join(names)}) cannot fill {len(PARTS)} parts that share"
-        )
-        more = f"at least {len(PARTS) - len(names)} more"
-        raise CorpusError(f"{few} no speaker: bring {more}, or give each speaker a folder")
+        few = f"{len(names)} speakers ({', '.join(names)}) cannot fill {len(PARTS)} parts"
+        more = f"bring at least {len(PARTS) - len(names)} more, or give each speaker a folder"
+        raise CorpusError(f"{few} that share no speaker: {more}")
     drawn = sorted(names, key=lambda who: hashlib.sha256(f"{seed}/{who}".encode()).digest())
     _, n_validation, n_test = _shares(len(drawn)).values()
     held_out = drawn[: n_validation + n_test]
@@ -177,12 +174,7 @@ def _shares(n_speakers: int) -> dict[str, int]:
 
 
 def corpus_of_files(
-    parts: Mapping[str, Sequence[Utterance]],
-    minutes: float | None,
-    on_error: str,
-    faults: Faults,
-    name: str,
-    credit: str,
+    parts: Parts, minutes: float | None, on_error: str, faults: Faults, name: str, credit: str
 ) -> Corpus:
     """Return a corpus of audio files, checked, about ``minutes`` of them.
 

@@ -103,10 +103,8 @@ def unpack(archive: Path, folder: Path) -> None:
                 path = PurePosixPath(member.name.replace("\\", "/"))
                 leaves = path.is_absolute() or ".." in path.parts or ":" in member.name
                 if leaves or not (member.isfile() or member.isdir()):
-                    raise CorpusError(
-                        f"{archive} holds {member.name!r}, which is a link or a device, or would "
-                        "leave its folder"
-                    )
+                    what = "which is a link or a device, or would leave its folder"
+                    raise CorpusError(f"{archive} holds {member.name!r}, {what}")
                 tar.extract(member, folder, filter="data")
     except (tarfile.TarError, EOFError, OSError) as error:
         raise CorpusError(f"{archive} cannot be unpacked: {error}") from error

@@ -27,7 +27,6 @@ NOISE_DB = -50.0  # root mean square of the noise floor, relative to the loudest
 PAUSE_SECONDS = 0.15  # before and after a sentence
 SILENCE = "sil"  # the phoneme label of pauses
 
-
 Phonemes = tuple[tuple[float, float, str], ...]  # (start, end, symbol), in seconds
 
 
@@ -73,7 +72,9 @@ class SyntheticSource:
         spoken = soxr.resample(speech.samples.astype(np.float32) / 2**15, speech.rate, SAMPLE_RATE)
         waveform = np.pad(spoken, round(PAUSE_SECONDS * SAMPLE_RATE))
         level = 10 ** (NOISE_DB / 20) * np.abs(spoken).max()
-        waveform += level * self._generator().standard_normal(len(waveform), dtype=np.float32)
+        seed = hashlib.sha256(f"{self.seed}/{voice.speaker}/{self.number}".encode()).digest()[:8]
+        generator = np.random.default_rng(int.from_bytes(seed))
+        waveform += level * generator.standard_normal(len(waveform), dtype=np.float32)
         starts = [(PAUSE_SECONDS + sample / speech.rate, name) for sample, name in speech.phonemes]
         return waveform, _intervals(starts, len(waveform) / SAMPLE_RATE)
 
@@ -81,10 +82,6 @@ class SyntheticSource:
         """Return the SHA-256 of all that determines the speech."""
         made_from = (GENERATOR, espeak.version(), NOISE_DB, *self.voice, self.text, self.seed)
         return hashlib.sha256(repr(made_from).encode()).hexdigest()
-
-    def _generator(self) -> np.random.Generator:
-        key = f"{self.seed}/{self.voice.speaker}/{self.number}".encode()
-        return np.random.default_rng(int.from_bytes(hashlib.sha256(key).digest()[:8]))
 
 
 def synthetic_corpus(minutes: float | None = None, seed: int = 0) -> Corpus:

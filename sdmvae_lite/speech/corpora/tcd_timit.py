@@ -63,15 +63,12 @@ def tcd_timit_corpus(root: Path, minutes: float | None, split: str | None, on_er
     split = split or "authors"
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r} of TCD-TIMIT: choose one of {', '.join(SPLITS)}")
-    volunteers = find_volunteers(root)
     faults: Faults = []
+    volunteers = find_volunteers(root)
     layout, folders = _speaker_folders(volunteers, faults)
     split_in, left_out = _divide(folders, split, faults)
-    files = {
-        who: list(visible(folders[who], [volunteers], faults))
-        for names in split_in.values()
-        for who in names
-    }
+    everyone = [who for names in split_in.values() for who in names]
+    files = {who: list(visible(folders[who], [volunteers], faults)) for who in everyone}
     _require_sound(volunteers, files)
     parts = {
         part: [each for who in names for each in _utterances(who, folders[who], files[who], faults)]
@@ -93,9 +90,7 @@ def find_volunteers(root: Path) -> Path:
             raise CorpusError(f"{root} holds several folders of volunteers: name one of {listed}")
         if clean:
             return clean[0]
-    raise CorpusError(
-        f"{root} holds no folder 'volunteers' with the speakers of TCD-TIMIT or NTCD-TIMIT"
-    )
+    raise CorpusError(f"{root} holds no folder 'volunteers' of TCD-TIMIT or NTCD-TIMIT")
 
 
 def _speaker_folders(volunteers: Path, faults: Faults) -> tuple[str, dict[str, Path]]:
@@ -127,8 +122,8 @@ def _divide(
     chosen.setdefault("train", frozenset(folders) - chosen["validation"] - chosen["test"])
     for part in PARTS:
         for who in sorted(chosen[part] - folders.keys()):
-            absent = f"speaker {who} of the {part} part of the split {split!r} is absent"
-            faults.append((who, absent))
+            where = f"the {part} part of the split {split!r}"
+            faults.append((who, f"speaker {who} of {where} is absent"))
     parts = {part: sorted(chosen[part] & folders.keys()) for part in PARTS}
     outside = sorted(folders.keys() - frozenset().union(*chosen.values()))
     return parts, [(who, f"in no part of the split {split!r}") for who in outside]
