@@ -1,4 +1,4 @@
-"""The commands of the Makefile and the hook, in a folder with a space in its name."""
+"""The commands of the Makefile and the tools, in a folder with a space in its name."""
 
 import json
 import os
@@ -155,3 +155,21 @@ def test_an_address_is_no_command(project, make):
     assert refused.returncode != 0
     assert "not an address" in refused.stderr
     assert not (project / "made").exists()
+
+
+TOOLS = [path for path in (ROOT / "tools").iterdir() if path.is_file() and path.suffix != ".txt"]
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in TOOLS))
+def test_help_only_prints(project, name):
+    def files():
+        found = (path for path in project.parent.rglob("*") if "__pycache__" not in path.parts)
+        return {path: path.read_bytes() for path in found if path.is_file()}
+
+    before = files()
+    tool = project / "tools" / name
+    command = [sys.executable, tool] if tool.suffix == ".py" else [tool]
+    done = subprocess.run([*command, "--help"], cwd=project, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+    assert files() == before

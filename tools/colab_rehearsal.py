@@ -1,7 +1,5 @@
 """Rehearse in Colab's packages what a reader in Colab does: open one chapter and run it.
 
-    python tools/colab_rehearsal.py [CHAPTER ...]
-
 An environment is made with the versions that Colab has (tools/colab_packages.txt). Then, for each
 chapter: a folder that holds that notebook alone, a fresh environment on top of the first, and a
 kernel that believes it is in Colab, so that the notebook's own first cell installs the package,
@@ -11,6 +9,7 @@ preset, and no package that Colab has may have moved: Colab would ask for a rest
 Needs the package index. The environments and executed notebooks stay in _build/colab.
 """
 
+import argparse
 import json
 import os
 import shutil
@@ -141,22 +140,27 @@ def rehearse(chapter: Path, clone: Path) -> list[str]:
     return failures
 
 
-def main(names: list[str]) -> None:
+def main() -> None:
+    chapters = {path.stem: path for path in sorted((ROOT / "book").glob("*.ipynb"))}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("chapters", nargs="*", help="as 01_hear_it_first; all, if none is named")
+    chosen = parser.parse_args().chapters or list(chapters)
+    if unknown := [name for name in chosen if name not in chapters]:
+        parser.error(f"no such chapter: {', '.join(unknown)}; there are {', '.join(chapters)}")
+
     WORK.mkdir(parents=True, exist_ok=True)
     if run("git", "-C", ROOT, "status", "--porcelain"):
         print("what is not committed is not rehearsed: the package comes from the last commit")
     make_base()
     clone = make_clone()
-    chapters = sorted((ROOT / "book").glob("*.ipynb"))
-    chosen = [path for path in chapters if not names or path.stem in names]
-    found = {path.stem: rehearse(path, clone) for path in chosen}
+    found = {name: rehearse(chapters[name], clone) for name in chosen}
     failed = {name: failures for name, failures in found.items() if failures}
     for name, failures in failed.items():
         print(f"{name} FAILED", *failures, sep="\n    ")
-    if failed or not found:
+    if failed:
         raise SystemExit(1)
     print(f"{len(found)} chapters ran; none of Colab's packages moved")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -3,6 +3,7 @@
 # torch is pinned to the release given as the only argument. What its CUDA build needs is left
 # out: that build's own metadata brings it in, and beside a CPU build it is gigabytes for nothing.
 set -euo pipefail
+case "${1:-}" in -h | --help) sed -n '2,/^[^#]/s/^# //p' "$0" && exit ;; esac
 cd "$(dirname "$0")/.."
 
 uv=$(mktemp -d)

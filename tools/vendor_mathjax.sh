@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Bring MathJax into the book, so that its pages need no network. Run it only to change the version.
 set -euo pipefail
+case "${1:-}" in -h | --help) sed -n '2,/^[^#]/s/^# //p' "$0" && exit ;; esac
 version=3.2.2
 target=$(cd "$(dirname "$0")/.." && pwd)/book/_extra/assets/vendor/mathjax
 
