@@ -20,6 +20,7 @@ from .scoring.resynthesis import resynthesise as resynthesise
 from .speech.corpora import load_corpus as load_corpus
 from .speech.frames import load_frames as load_frames
 from .table.grid import run_grid as run_grid
+from .table.grid import train_run as train_run
 from .table.records import read_records as read_records
 from .table.runs import Run as Run
 from .table.runs import table_1 as table_1
