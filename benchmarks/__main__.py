@@ -18,8 +18,7 @@ FOLDER = Path(__file__).parent / "results"
 SIZES = {
     "full": {
         "steps": 300,
-        "runs": (1, 5, 14, 70),
-        "rounds": 3,
+        "rounds": 5,
         "minutes": (5, 30, 120, 480),
         "budget": 0.5,
         "speech": 30,
@@ -27,7 +26,6 @@ SIZES = {
     # to see that it works
     "quick": {
         "steps": 5,
-        "runs": (1, 5),
         "rounds": 1,
         "minutes": (0.5,),
         "budget": 0.001,
@@ -46,7 +44,7 @@ def main() -> None:
     cores = os.cpu_count() or 1
     steps = {
         f"{threads} threads" if threads > 1 else "1 thread": training.measure(
-            size["steps"], size["runs"], size["rounds"], threads, device
+            size["steps"], size["rounds"], threads, cores, device
         )
         for threads in sorted({1, cores} if device == "cpu" else {1})
     }

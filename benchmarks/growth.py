@@ -15,12 +15,7 @@ import subprocess
 import sys
 import time
 
-from sdmvae_lite.lockstep import fit_many
-
-from sdmvae_lite.config import ModelConfig, TrainingConfig
-from sdmvae_lite.speech.corpora import load_corpus
-from sdmvae_lite.speech.frames import load_frames
-from sdmvae_lite.table.runs import Run
+from sdmvae_lite import ModelConfig, TrainingConfig, build_model, fit, load_corpus, load_frames
 
 LARGE = 1000.0  # gigabytes: everything is held in memory
 
@@ -45,9 +40,9 @@ def epoch(minutes: float) -> dict:
     interpreter = resident()
     corpus = load_corpus("synthetic", minutes=minutes * 56 / 39)  # so much in the training part
     train = load_frames(corpus, "train", progress=False)
-    run = Run(ModelConfig(), TrainingConfig(max_epochs=1))
+    model, once = build_model(ModelConfig(), 0), TrainingConfig(max_epochs=1)
     started = time.perf_counter()
-    fit_many([run], train, train[:4096], "cpu", n_jobs=1, progress=False)
+    fit(model, train, train[:4096], once, "cpu", progress=False)
     return {
         "frames": len(train),
         "minutes": len(train) / 62.5 / 60,

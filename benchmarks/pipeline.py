@@ -8,12 +8,16 @@ from pathlib import Path
 
 import soundfile
 
-from sdmvae_lite import evaluation
-from sdmvae_lite.config import SAMPLE_RATE, ModelConfig
-from sdmvae_lite.model.models import build_model
-from sdmvae_lite.scoring.evaluation import evaluate
-from sdmvae_lite.speech.corpora import Corpus, load_corpus
-from sdmvae_lite.speech.frames import load_frames
+from sdmvae_lite import (
+    SAMPLE_RATE,
+    ModelConfig,
+    build_model,
+    evaluate,
+    load_corpus,
+    load_frames,
+)
+from sdmvae_lite.scoring import evaluation
+from sdmvae_lite.speech.corpora import Corpus
 from sdmvae_lite.speech.spectra import normalise, power_and_phase, stft, trim
 
 from .clock import in_rounds, seconds, spread

@@ -1,52 +1,54 @@
-"""Milliseconds per step and run: the plain loop, `fit`, `fit_many`, and the products alone."""
+"""Milliseconds per step and run: the plain loop, `fit`, `fit` on every core, the products alone."""
 
 import numpy as np
 import torch
-from sdmvae_lite.lockstep import fit_many
+from joblib import delayed
 
-from sdmvae_lite.config import ModelConfig, TrainingConfig
-from sdmvae_lite.model.models import build_model
-from sdmvae_lite.table.runs import Run, table_1
-from sdmvae_lite.training.fit import fit
-from sdmvae_lite.workers import torch_threads
+from sdmvae_lite import ModelConfig, TrainingConfig, build_model, fit
+from sdmvae_lite.workers import as_done, torch_threads
 
 from .clock import in_rounds, seconds, spread
 from .plain import train_plainly
 
 BATCH, N_BINS, HIDDEN = 128, 513, 128
-TRAINING = TrainingConfig(max_epochs=1)
+MODELS = {
+    "fit": ModelConfig(),
+    "fit, SDM-VAE": ModelConfig("sdm-vae"),
+    "fit, VSC": ModelConfig("vsc"),
+}
 
 
-def measure(steps: int, runs: tuple[int, ...], rounds: int, threads: int, device: str) -> dict:
-    """One thread or more, on frames of the size of ``steps`` batches; validation is negligible."""
+def measure(steps: int, rounds: int, threads: int, cores: int, device: str) -> dict:
+    """Go over frames of the size of ``steps`` batches; validation is negligible."""
     frames = make_frames(steps * BATCH)
-    few = frames[:BATCH]
-    rows = [Run(ModelConfig(), TrainingConfig(max_epochs=1, seed=seed)) for seed in range(5)]
-    grids = {1: rows[:1], 5: rows, 14: table_1(1, TRAINING), 70: table_1(5, TRAINING)}
 
-    def per_run_step(function, n_runs=1):
+    def per_step(function, n_runs: int = 1) -> float:
         return 1e3 * seconds(function) / (n_runs * steps)
 
     def plain():
         train_plainly(build_model(ModelConfig(), 0).to(device), torch.as_tensor(frames).to(device))
 
-    def alone():
-        fit(build_model(ModelConfig(), 0), frames, few, TRAINING, device, progress=False)
-
-    def many(n_runs):
-        return lambda: fit_many(grids[n_runs], frames, few, device, None, threads, progress=False)
+    def on_every_core():
+        jobs = (delayed(train)(ModelConfig(), frames, device) for _ in range(cores))
+        list(as_done(jobs, cores))
 
     candidates = {
         "products alone": lambda: products_alone(device),
-        "plain loop": lambda: per_run_step(plain),
-        "fit": lambda: per_run_step(alone),
+        "plain loop": lambda: per_step(plain),
+        **{
+            name: lambda config=config: per_step(lambda: train(config, frames, device))
+            for name, config in MODELS.items()
+        },
     }
-    for n_runs in runs:
-        candidates[f"fit_many, {n_runs} runs" if n_runs > 1 else "fit_many, 1 run"] = (
-            lambda n=n_runs: per_run_step(many(n), n)
-        )
+    if device == "cpu":
+        candidates[f"fit, on each of {cores} cores"] = lambda: per_step(on_every_core, cores)
     with torch_threads(threads):
         return {name: spread(figures) for name, figures in in_rounds(candidates, rounds).items()}
+
+
+def train(config: ModelConfig, frames: np.ndarray, device: str) -> None:
+    training = TrainingConfig(max_epochs=1)
+    fit(build_model(config, 0), frames, frames[:BATCH], training, device, progress=False)
 
 
 def products_alone(device: str, repetitions: int = 300) -> float:
