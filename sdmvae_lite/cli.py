@@ -48,8 +48,9 @@ class Commands(click.Group):
             except (click.exceptions.Exit, click.Abort, BrokenPipeError):
                 raise
             except (ValueError, OSError, RuntimeError, FloatingPointError, ImportError) as error:
-                told = isinstance(error, OSError) and not error.filename and error.strerror
-                click.echo(f"Error: {told or error}", err=True)
+                bare = isinstance(error, OSError) and not error.filename and error.strerror
+                told = str(bare or error).replace('load it with on_error="skip"', "add --skip")
+                click.echo(f"Error: {told}", err=True)
                 ctx.exit(2)
             except KeyboardInterrupt:
                 click.echo("\nStopped: the same command, given again, goes on.", err=True)
@@ -112,18 +113,18 @@ def corpus(**speech: Any) -> None:
 )
 def train(out: str, preset: str, device: str, seed: int, **given: Any) -> None:
     """Train a model on the speech of CORPUS and save it in the new folder OUT."""
-    from .table.grid import train_run
+    from .table.grid import check_folder, train_run
     from .training.fit import find_device
 
     speech = {name: given.pop(name) for name in ("corpus", "minutes", "split", "skip")}
-    training = replace(get_preset(preset).training, seed=seed)
-    run, folder = sdmvae_lite.Run(chosen_model(**given), training), new_path(out)
+    run = sdmvae_lite.Run(chosen_model(**given), replace(get_preset(preset).training, seed=seed))
+    folder = new_path(out)
+    check_folder(folder)
     find_device(device)
     found = load(**speech, preset=preset)
     model, history = train_run(run, found, device)
     sdmvae_lite.save_model(model, folder, corpus=found.name, preset=preset, seed=seed)
-    best, loss = history.best_epoch, min(history.validation_loss)
-    click.echo(f"{out}: {run.model.label}, epoch {best} of {history.epochs}, loss {loss:.1f}")
+    click.echo(f"{out}: {run.model.label}, epoch {history.best_epoch} of {history.epochs}")
 
 
 @command("score path/to/speech --model sdm-identity-32", *SPEECH, SKIP, MODEL, JOBS)
@@ -131,8 +132,8 @@ def score(model: str, jobs: int, **speech: Any) -> None:
     """Print the mean scores of a model over the test part of CORPUS, and what has no score."""
     from .scoring.evaluation import unscored
 
-    trained, cache = trained_model(model), cache_folder() / "scores"
-    rows = sdmvae_lite.evaluate(trained, load(**speech).test, n_jobs=jobs, cache=cache)
+    trained, test, cache = trained_model(model), load(**speech).test, cache_folder() / "scores"
+    rows = sdmvae_lite.evaluate(trained, test, n_jobs=jobs, cache=cache)
     show({trained.config.name: sdmvae_lite.mean_scores(rows)}, unscored(rows))
 
 
@@ -146,9 +147,7 @@ def resynthesise(**sound: Any) -> None:
     "keep in.wav out.wav --model sdm-identity-32 --count 4",
     *SOUND,
     click.Option(["--count"], type=click.IntRange(0), required=True, help="Coefficients a frame."),
-    click.Option(
-        ["--by"], type=click.Choice(["kl", "magnitude"]), default="kl", help="Which to keep."
-    ),
+    click.Option(["--by"], type=click.Choice(["kl", "magnitude"]), default="kl", help="Measure."),
 )
 def keep(count: int, by: str, **sound: Any) -> None:
     """Resynthesise IN from a few coefficients of each frame, the others being zero.
