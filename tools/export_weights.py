@@ -2,7 +2,7 @@
 
     python tools/export_weights.py CORPUS
 
-The weights come from the checkpoints that `run_table.py` left in the cache folder; a row that is
+The weights come from the checkpoints that `sdmvae table` left in the cache folder; a row that is
 not trained yet is trained now.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from sdmvae_lite.config import PRESETS, get_preset
 from sdmvae_lite.model.pretrained import WEIGHTS, save_pretrained
 from sdmvae_lite.speech.corpora import load_corpus
-from sdmvae_lite.table.grid import train_runs
+from sdmvae_lite.table.grid import train_run
 from sdmvae_lite.table.runs import table_1
 
 
@@ -24,8 +24,8 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     preset = get_preset(chosen.preset)
     corpus = load_corpus(chosen.corpus, minutes=preset.minutes)
-    for model, _ in train_runs(table_1(seeds=1, training=preset.training), corpus):
-        print(save_pretrained(model, chosen.out))
+    for run in table_1(seeds=1, training=preset.training):
+        print(save_pretrained(train_run(run, corpus).model, chosen.out))
 
 
 if __name__ == "__main__":

@@ -13,15 +13,15 @@ from operator import attrgetter
 from pathlib import Path
 
 from joblib import delayed
-from sdmvae_lite.storage import replacing
 from tqdm import tqdm
 
 from sdmvae_lite.model.pretrained import load_pretrained, pretrained_names
 from sdmvae_lite.scoring.metrics import Unscorable, pesq_raw, si_sdr
 from sdmvae_lite.scoring.resynthesis import code_to_waveform, keep_largest, resynthesise
 from sdmvae_lite.speech.corpora import Utterance, load_corpus
+from sdmvae_lite.store import write
 from sdmvae_lite.table.grid import provenance
-from sdmvae_lite.table.records import RESULTS
+from sdmvae_lite.table.records import results_folder
 from sdmvae_lite.workers import as_done, torch_threads
 
 COUNTS = (1, 2, 4, 8, 16, 32, 64)
@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("corpus", help="a name or a folder, as `load_corpus` takes it")
     parser.add_argument("--minutes", type=float, help="of speech (default: the whole corpus)")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the file")
+    parser.add_argument("--out", type=Path, default=results_folder(), help="folder of the file")
     chosen = parser.parse_args(arguments)
     corpus = load_corpus(chosen.corpus, minutes=chosen.minutes)
     spoken = sentences_of(corpus.test)
@@ -75,8 +75,8 @@ def main(arguments: list[str] | None = None) -> None:
     kept = {name: found[name] for name in names}
     speakers = [one.speaker for one in spoken]
     contents = {**provenance(corpus, "cpu"), "speakers": speakers, "kept": kept}
-    with replacing(chosen.out / f"{corpus.name}-coefficients-kept.json") as part:
-        part.write_text(json.dumps(contents) + "\n", encoding="utf-8")
+    path = chosen.out / f"{corpus.name}-coefficients-kept.json"
+    write(path, f"{json.dumps(contents)}\n".encode())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The commands that make the table and its weights, on small trees of each corpus's layout."""
+"""The tools that make what is published beside the table: weights, variants, few coefficients."""
 
 import json
 import sys
@@ -6,113 +6,70 @@ import sys
 import numpy as np
 import pytest
 import torch
-from distributed import LocalCluster
+from joblib import parallel_config
 from recordings import write_speakers
 from safetensors.torch import load_file
-from test_corpora_librispeech import archive, server  # noqa: F401 (fixtures)
-from test_corpora_tcd_timit import LAYOUTS, write_tree
 from toc import ROOT
 
 from sdmvae_lite.config import ModelConfig, TrainingConfig, get_preset
 from sdmvae_lite.model.pretrained import pretrained_names
 from sdmvae_lite.speech.corpora import load_corpus
 from sdmvae_lite.speech.spectra import normalise, training_frames, trim
-from sdmvae_lite.table.grid import train_runs
+from sdmvae_lite.table.grid import run_grid, train_run
 from sdmvae_lite.table.records import read_records
 from sdmvae_lite.table.runs import Run, table_1
 
 sys.path.insert(0, str(ROOT / "tools"))
 import export_weights
 import keep_coefficients
-import run_table as tool
 import run_variants
-
-ROWS = ["vae-32", "sdm-dct64-32"]
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("SDMVAE_CACHE", str(tmp_path / "cache"))
+    with parallel_config("sequential"):
+        yield
 
 
 @pytest.fixture
 def mine(tmp_path):
     """Recordings of four speakers."""
-    write_speakers(tmp_path / "mine", ["anna", "ben", "cem", "dora"])
-    return tmp_path / "mine"
-
-
-def run_table(folder, *arguments):
-    few = ["--rows", *ROWS, "--seeds", "1", "--preset", "smoke", "--out", str(folder / "records")]
-    tool.main([str(argument) for argument in (*arguments, *few)])
-    return folder / "records"
-
-
-def check(folder, corpus):
-    records = read_records(folder, corpus)
-    assert list(records) == sorted(ROWS)
-    for (record,) in records.values():
-        assert len(record["history"]["validation_kl"]) == 3
-        assert len(record["posterior mean"]["hoyer"]) == len(record["utterances"]["name"])
-
-
-@pytest.mark.parametrize(
-    ("layout", "split"), [("TCD-TIMIT", []), ("NTCD-TIMIT", ["--split", "ntcd"])]
-)
-def test_on_tcd_timit_with_either_split(tmp_path, layout, split):
-    tree = write_tree(tmp_path / "data", LAYOUTS[layout])
-    check(run_table(tmp_path, f"tcd-timit:{tree}", *split), layout)
-
-
-@pytest.mark.usefixtures("server")
-def test_on_librispeech(tmp_path):
-    check(run_table(tmp_path, "librispeech"), "LibriSpeech")
-
-
-def test_on_recordings_over_the_workers_of_a_dask_cluster(tmp_path, mine):
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-        folder = run_table(tmp_path, mine, "--dask", cluster.scheduler_address)
-    check(folder, "mine")
-
-
-def test_a_device_that_is_not_there_is_named(tmp_path, mine):
-    with pytest.raises(RuntimeError, match=r"'cuda:7' was asked for"):
-        run_table(tmp_path, mine, "--device", "cuda:7")
-    assert not (tmp_path / "records").exists()
+    return write_speakers(tmp_path / "mine", ["anna", "ben", "cem", "dora"])
 
 
 def test_the_weights_are_those_of_the_table(tmp_path, mine):
     corpus, weights = str(mine), tmp_path / "weights"
-    run_table(tmp_path, corpus)
     export_weights.main([corpus, "--preset", "smoke", "--out", str(weights)])
     assert sorted(path.stem for path in weights.iterdir()) == pretrained_names()
     (run,) = table_1(1, get_preset("smoke").training, [ModelConfig()])
-    ((model, _),) = train_runs([run], load_corpus(corpus), "cpu", progress=False)
+    model, _ = train_run(run, load_corpus(corpus), "cpu", progress=False)
     exported = load_file(weights / "vae-32.safetensors")
     for name, value in model.state_dict().items():
         torch.testing.assert_close(exported[name], value.half(), rtol=0, atol=0)
 
 
 def test_variants_stand_beside_the_rows_that_they_vary(tmp_path, mine):
-    corpus = str(mine)
-    folder = run_table(tmp_path, corpus)
+    folder = tmp_path / "records"
+    runs = table_1(1, get_preset("smoke").training, [ModelConfig()])
+    (base,) = run_grid(runs, load_corpus(mine), folder, "cpu", progress=False)
     options = ["--preset", "smoke", "--seeds", "1", "--out", str(folder)]
-    run_variants.main([corpus, *options])
+    run_variants.main([str(mine), *options])
     records = read_records(folder, "mine")
-    (base,) = records["vae-32"]
     for variant in run_variants.VARIANTS:
         (record,) = records[f"vae-32-{variant}"]
-        assert record["model"] == base["model"]
-        assert record["training"]["shuffle"] == (variant != "unshuffled")
+        assert record.model == base.model
+        assert record.training.shuffle == (variant != "unshuffled")
     for variant in ("unshuffled", "padded-twice"):  # nothing is trimmed of these recordings
         (record,) = records[f"vae-32-{variant}"]
-        assert record["posterior mean"] != base["posterior mean"]
+        assert record.posterior_mean != base.posterior_mean
 
 
 def test_the_weights_of_the_last_epoch_are_not_those_of_the_best():
     run = Run(ModelConfig(), TrainingConfig(learning_rate=3e-3, patience=1))
     corpus = load_corpus("synthetic", minutes=1)
-    best, last = (run_variants.trained(variant, run, corpus) for variant in ("", "last-epoch"))
+    runs = (run, run_variants.varied(run, "last-epoch"))
+    best, last = (run_variants.trained(one, corpus) for one in runs)
     assert best.history == last.history
     assert best.history.best_epoch == best.history.epochs - 1
     assert (best.model.encoder_mu.weight != last.model.encoder_mu.weight).any()
