@@ -113,7 +113,7 @@ def corpus(**speech: Any) -> None:
 )
 def train(out: str, preset: str, device: str, seed: int, **given: Any) -> None:
     """Train a model on the speech of CORPUS and save it in the new folder OUT."""
-    from .table.grid import check_folder, train_run
+    from .table.grid import check_folder
     from .training.fit import find_device
 
     speech = {name: given.pop(name) for name in ("corpus", "minutes", "split", "skip")}
@@ -122,7 +122,7 @@ def train(out: str, preset: str, device: str, seed: int, **given: Any) -> None:
     check_folder(folder)
     find_device(device)
     found = load(**speech, preset=preset)
-    model, history = train_run(run, found, device)
+    model, history = sdmvae_lite.train_run(run, found, device)
     sdmvae_lite.save_model(model, folder, corpus=found.name, preset=preset, seed=seed)
     click.echo(f"{out}: {run.model.label}, epoch {history.best_epoch} of {history.epochs}")
 
