@@ -9,9 +9,11 @@ from __future__ import annotations
 import copy
 import math
 import os
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from operator import add
 from pathlib import Path
 
 import numpy as np
@@ -47,13 +49,11 @@ class History:
 
     @property
     def train_loss(self) -> list[float]:
-        return [r + k for r, k in zip(self.train_reconstruction, self.train_kl, strict=True)]
+        return list(map(add, self.train_reconstruction, self.train_kl))
 
     @property
     def validation_loss(self) -> list[float]:
-        return [
-            r + k for r, k in zip(self.validation_reconstruction, self.validation_kl, strict=True)
-        ]
+        return list(map(add, self.validation_reconstruction, self.validation_kl))
 
     @property
     def best_epoch(self) -> int:
@@ -106,8 +106,8 @@ def fit(
         progress: show a bar with the losses and the time left.
 
     Raises:
-        ValueError: if there are no frames, or they do not fit the model or are no power spectra;
-            if the checkpoint is damaged, or of anything else, naming it; for an unknown device.
+        ValueError: if frames are missing, do not fit the model or are no power spectra; if the
+            checkpoint is damaged or of anything else, naming it; for an unknown device.
         OSError: naming the checkpoint, if it cannot be written, as on a full disk.
         RuntimeError: if CUDA is asked for and absent.
         FloatingPointError: if the loss stops being finite, naming the epoch.
@@ -203,10 +203,7 @@ def validation_losses(model: VAE, frames: Frames) -> tuple[float, float]:
 
 
 def finished(history: History, training: TrainingConfig) -> bool:
-    """Return whether training is over: no epochs left, or no better validation loss for too long.
-
-    See :doc:`10_train_sdm_vae`.
-    """
+    """Return whether training is over: no epochs left, or no better loss for too long."""
     waited = history.epochs - history.best_epoch
     return history.epochs >= training.max_epochs or waited >= training.patience
 
@@ -217,7 +214,7 @@ def find_device(name: str = "auto") -> torch.device:
     See :doc:`12_bring_your_own_speech`.
 
     Raises:
-        ValueError: for a name torch does not know, or a kind of device that nobody has tried.
+        ValueError: for another kind of device, which nobody has tried.
         RuntimeError: if CUDA is asked for and absent.
 
     >>> find_device("cpu")
@@ -225,15 +222,12 @@ def find_device(name: str = "auto") -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = torch.device("meta")
-    if device.type not in ("cpu", "cuda"):
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", str(name)):
         raise ValueError(f"unknown device {name!r}: use auto, cpu, cuda or cuda:1")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    device, number = torch.device(name), torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= number:
         raise RuntimeError(
-            f"device {name!r} was asked for, and this machine has {torch.cuda.device_count()} "
-            "CUDA devices: use device='auto' or 'cpu'"
+            f"device {name!r} was asked for, and this machine has {number} CUDA devices: "
+            "use device='auto' or 'cpu'"
         )
     return device
