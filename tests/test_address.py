@@ -62,8 +62,12 @@ WRONG += ["https://github.com/someone/..", "https://github.com/some.one/fork"]
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_only_an_address_is_taken(tree, wrong):
-    refused = set_address(tree, wrong)
+def test_only_an_address_is_taken(tmp_path, wrong):
+    for name in ("pyproject.toml", "tools/set_address.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    refused = set_address(tmp_path, wrong)
     assert refused.returncode != 0
     assert repr(wrong) in refused.stderr
-    assert address(tree) == address(ROOT)
+    assert address(tmp_path) == address(ROOT)

@@ -7,7 +7,7 @@ import sys
 
 import nbformat
 import pytest
-from toc import BOOK, ROOT, cells, chapters, pages, source
+from toc import BOOK, ROOT, cells, chapters, notebook, pages, source
 
 NOTEBOOKS = sorted(path for path in BOOK.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
 PARAMETERS = {"preset", "corpus", "device", "seed"}
@@ -62,22 +62,26 @@ def test_stripping_leaves_what_was_written(tmp_path):
     assert code.metadata == {"tags": ["parameters"]}
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"nbformat": 4, "cells": 7}'])
-def test_a_damaged_notebook_is_named_and_the_others_are_stripped(tmp_path, text):
-    (tmp_path / "damaged.ipynb").write_text(text)
+def test_damaged_notebooks_are_named_and_the_others_are_stripped(tmp_path):
+    damaged = {
+        tmp_path / f"damaged-{number}.ipynb": text
+        for number, text in enumerate(["{", "[]", "{}", '{"nbformat": 4, "cells": 7}'])
+    }
+    for path, text in damaged.items():
+        path.write_text(text)
     used = nbformat.v4.new_code_cell("1", execution_count=7)
     nbformat.write(nbformat.v4.new_notebook(cells=[used]), tmp_path / "used.ipynb")
     done = strip_tool(tmp_path)
     assert done.returncode == 1
-    (complaint,) = done.stderr.splitlines()
-    assert complaint.startswith(f"{tmp_path / 'damaged.ipynb'}: not a notebook")
-    assert (tmp_path / "damaged.ipynb").read_text() == text
+    for path, complaint in zip(damaged, done.stderr.splitlines(), strict=True):
+        assert complaint.startswith(f"{path}: not a notebook (")
+        assert path.read_text() == damaged[path]
     assert nbformat.read(tmp_path / "used.ipynb", 4).cells[0].execution_count is None
 
 
 @each_notebook
 def test_notebook_is_valid(path):
-    nbformat.validate(nbformat.read(path, as_version=4))
+    nbformat.validate(notebook(path))
 
 
 @each_notebook

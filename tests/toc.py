@@ -1,5 +1,6 @@
 """The book as its table of contents has it, for the tests of chapters and pages."""
 
+import functools
 from pathlib import Path
 
 import nbformat
@@ -20,9 +21,15 @@ def chapters() -> list[Path]:
     return [BOOK / f"{page}.ipynb" for page in pages() if (BOOK / f"{page}.ipynb").exists()]
 
 
+@functools.cache
+def notebook(path: Path) -> nbformat.NotebookNode:
+    """A notebook of the book, read once; `nbformat.read` makes sure that it is valid."""
+    return nbformat.read(path, as_version=4)
+
+
 def cells(path: Path, kind: str | None = None) -> list[nbformat.NotebookNode]:
     """The cells of a notebook, all or only those of a kind: ``code`` or ``markdown``."""
-    every = nbformat.read(path, as_version=4).cells
+    every = notebook(path).cells
     return [cell for cell in every if kind in (None, cell.cell_type)]
 
 
