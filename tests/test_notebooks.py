@@ -106,6 +106,12 @@ def test_first_code_cell_installs_in_colab(path):
 
 
 @each_notebook
+def test_a_chapter_imports_from_the_package_by_name(path):
+    """By the names `make book` knows what a chapter rests on: the package loads them lazily."""
+    assert not re.search(r"^\s*import sdmvae_lite", source(path, "code"), re.MULTILINE)
+
+
+@each_notebook
 def test_shown_cells_are_short(path):
     shown = [cell.source for cell in cells(path, "code") if not tags(cell) & FOLDED]
     longest = max(shown, key=lambda source: source.count("\n"))
