@@ -12,7 +12,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, NoReturn, TypeVar, get_type_hints
 
 SAMPLE_RATE = 16_000  # Hz; every waveform in the package is at this rate
 
@@ -23,30 +23,31 @@ FAMILIES = {"vae": "VAE", "vsc": "VSC", "sdm": "SDM-VAE"}  # by what names of ro
 Config = TypeVar("Config")
 
 
-def _check_types(config: Any) -> None:
-    """Check that every field is of its declared type; a bool is no number, an int is a float."""
-    for name, hint in get_type_hints(type(config)).items():
-        value, kinds = getattr(config, name), getattr(hint, "__args__", (hint,))
-        if isinstance(value, bool):
-            fits = bool in kinds
-        else:
-            fits = isinstance(value, (*kinds, int) if float in kinds else kinds)
+class _Checked:
+    """A configuration checks its types and ranges when it is made; a bool is no number."""
+
+    def __post_init__(self) -> None:
+        for name, hint in get_type_hints(type(self)).items():
+            value, kinds = getattr(self, name), getattr(hint, "__args__", (hint,))
+            numbers = (*kinds, int) if float in kinds else kinds  # an int is a float
+            if not (bool in kinds if isinstance(value, bool) else isinstance(value, numbers)):
+                wanted = getattr(hint, "__name__", str(hint))
+                self._refuse(f"{name!r} must be {wanted}, not {type(value).__name__} {value!r}")
+        self._check()
+
+    def _check(self) -> None:
+        """Require that every value is in its range."""
+
+    def _require(self, name: str, fits: bool, wanted: str) -> None:
         if not fits:
-            wanted = getattr(hint, "__name__", str(hint))
-            raise ValueError(
-                f"{type(config).__name__}: {name!r} must be {wanted}, "
-                f"not {type(value).__name__} {value!r}"
-            )
+            self._refuse(f"{name} must be {wanted}, not {getattr(self, name)!r}")
 
-
-def _require(condition: bool, config: Any, name: str, wanted: str) -> None:
-    if not condition:
-        value = getattr(config, name)
-        raise ValueError(f"{type(config).__name__}: {name} must be {wanted}, not {value!r}")
+    def _refuse(self, why: str) -> NoReturn:
+        raise ValueError(f"{type(self).__name__}: {why}")
 
 
 @dataclass(frozen=True)
-class STFTConfig:
+class STFTConfig(_Checked):
     """Short-time Fourier transform: 64 ms sine window, 75 % overlap, no zero padding.
 
     See :doc:`02_speech_to_spectra`.
@@ -55,16 +56,12 @@ class STFTConfig:
     window_length: int = 1024  # samples
     hop_length: int = 256  # samples
 
-    def __post_init__(self) -> None:
-        _check_types(self)
-        _require(self.window_length >= 2, self, "window_length", "at least 2 samples")
-        _require(self.window_length % 2 == 0, self, "window_length", "an even number of samples")
-        _require(
-            0 < self.hop_length <= self.window_length // 2,
-            self,
-            "hop_length",
-            "between 1 and half a window, or the inverse transform is not exact",
-        )
+    def _check(self) -> None:
+        self._require("window_length", self.window_length >= 2, "at least 2 samples")
+        self._require("window_length", self.window_length % 2 == 0, "an even number of samples")
+        exact = 0 < self.hop_length <= self.window_length // 2
+        half = "between 1 and half a window, or the inverse transform is not exact"
+        self._require("hop_length", exact, half)
 
     @property
     def n_bins(self) -> int:
@@ -77,7 +74,7 @@ class STFTConfig:
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(_Checked):
     """One row of Table 1: which model, and its sizes.
 
     ``dictionary``, ``k`` and ``constant_atom`` speak to the SDM-VAE alone; ``alpha`` and
@@ -98,32 +95,25 @@ class ModelConfig:
     n_bins: int = 513  # of the power spectra that the model sees
     hop_length: int | None = None  # samples between them; None is a quarter of a window
 
-    def __post_init__(self) -> None:
-        _check_types(self)
-        _require(self.model in MODELS, self, "model", f"one of {', '.join(MODELS)}")
-        _require(
-            self.dictionary in DICTIONARIES, self, "dictionary", f"one of {', '.join(DICTIONARIES)}"
-        )
+    def _check(self) -> None:
+        for name, choices in (("model", MODELS), ("dictionary", DICTIONARIES)):
+            known = getattr(self, name) in choices
+            self._require(name, known, f"one of {', '.join(choices)}")
         for name, least in (("m", 1), ("hidden", 1), ("n_bins", 2)):
-            _require(getattr(self, name) >= least, self, name, f"at least {least}")
-        _require(self.k is None or self.k >= 1, self, "k", "at least 1, or None for k = m")
-        _require(
-            self.dictionary != "identity" or self.k in (None, self.m),
-            self,
-            "k",
-            f"None or m = {self.m} with the identity dictionary",
-        )
-        _require(0.0 < self.alpha < 1.0, self, "alpha", "strictly between 0 and 1")
-        _require(self.pseudo_inputs >= 0, self, "pseudo_inputs", "0 (fixed prior) or more")
+            self._require(name, getattr(self, name) >= least, f"at least {least}")
+        self._require("k", self.k is None or self.k >= 1, "at least 1, or None for k = m")
+        fits = self.dictionary != "identity" or self.k in (None, self.m)
+        self._require("k", fits, f"None or m = {self.m} with the identity dictionary")
+        self._require("alpha", 0.0 < self.alpha < 1.0, "strictly between 0 and 1")
+        self._require("pseudo_inputs", self.pseudo_inputs >= 0, "0 (fixed prior) or more")
         self.stft  # noqa: B018 (it says what is wrong with the hop)
 
     @property
     def stft(self) -> STFTConfig:
         """The transform whose power spectra the model sees."""
         window = 2 * (self.n_bins - 1)
-        return STFTConfig(
-            window, max(1, window // 4) if self.hop_length is None else self.hop_length
-        )
+        quarter = max(1, window // 4)
+        return STFTConfig(window, quarter if self.hop_length is None else self.hop_length)
 
     @property
     def code_size(self) -> int:
@@ -170,7 +160,7 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(_Checked):
     """Optimiser and stopping rule (paper, Section 4.1.3)."""
 
     learning_rate: float = 1e-4  # of Adam
@@ -180,29 +170,21 @@ class TrainingConfig:
     seed: int = 0
     shuffle: bool = True  # False takes the frames in the order of the files
 
-    def __post_init__(self) -> None:
-        _check_types(self)
-        _require(
-            math.isfinite(self.learning_rate) and self.learning_rate > 0,
-            self,
-            "learning_rate",
-            "finite and positive",
-        )
+    def _check(self) -> None:
+        fits = math.isfinite(self.learning_rate) and self.learning_rate > 0
+        self._require("learning_rate", fits, "finite and positive")
         for name in ("batch_size", "max_epochs", "patience"):
-            _require(getattr(self, name) >= 1, self, name, "at least 1")
-        _require(0 <= self.seed < 2**32, self, "seed", "between 0 and 2**32 - 1")
+            self._require(name, getattr(self, name) >= 1, "at least 1")
+        self._require("seed", 0 <= self.seed < 2**32, "between 0 and 2**32 - 1")
 
 
 @dataclass(frozen=True)
-class Preset:
+class Preset(_Checked):
     """How much speech and how much training: see `get_preset`."""
 
     name: str
     minutes: float | None  # of speech in the three parts together; None is the whole corpus
     training: TrainingConfig
-
-    def __post_init__(self) -> None:
-        _check_types(self)
 
 
 PRESETS = {
@@ -216,12 +198,11 @@ PRESETS = {
 
 
 def get_preset(name: str | None = None) -> Preset:
-    """The preset called ``name``.
+    """Return a preset; None is the environment variable ``SDMVAE_PRESET``, else ``laptop``.
 
     ``smoke`` shows that everything runs (seconds), ``laptop`` is what the rendered book shows
     (minutes on two cores, at ten times the paper's learning rate) and ``paper`` is the paper's
-    protocol on the whole corpus. None is the environment variable ``SDMVAE_PRESET``, else
-    ``laptop``.
+    protocol on the whole corpus.
 
     Raises:
         ValueError: for an unknown name.
@@ -236,7 +217,7 @@ def get_preset(name: str | None = None) -> Preset:
 
 
 def memory_budget() -> int:
-    """Bytes of frames that are held in memory; larger stores are streamed while training.
+    """Return how many bytes of frames are held in memory; larger stores are streamed.
 
     ``SDMVAE_MEMORY`` in gigabytes, else 4: nearly nine hours of speech.
 
@@ -254,7 +235,7 @@ def memory_budget() -> int:
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """A configuration as plain JSON types.
+    """Return a configuration as plain JSON types.
 
     >>> to_dict(STFTConfig())
     {'window_length': 1024, 'hop_length': 256}
