@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from toc import ROOT
 
 from sdmvae_lite.config import TrainingConfig, to_dict
 from sdmvae_lite.table.claims import (
@@ -12,8 +15,10 @@ from sdmvae_lite.table.claims import (
     judge,
     paper_effect,
 )
+from sdmvae_lite.table.records import read_record
 from sdmvae_lite.table.runs import ROWS_OF_TABLE_1, Run
 
+RECORD = read_record(ROOT / "results" / "synthetic-vae-32-seed0.json")
 SPEAKERS = [f"speaker {number}" for number in range(9) for _ in range(4)]
 ROWS = {row.name: row for row in ROWS_OF_TABLE_1}
 FIRST_AND_SECOND = Claim("first above second", (Comparison("pesq_raw", ("a",), ("b",)),))
@@ -23,20 +28,19 @@ def made_up(means, trainings=5, spread=0.01, seed=0):
     """Records whose scores scatter a little around the given means."""
     rng = np.random.default_rng(seed)
     people = {measure: 0.1 * rng.standard_normal(9).repeat(4) for measure in MEASURES}
+    said = {"speaker": SPEAKERS, "n_frames": [100] * len(SPEAKERS)}
+
+    def scattered(measure, mean):
+        run, each = rng.standard_normal(), rng.standard_normal(len(SPEAKERS))
+        return list(mean + people[measure] + spread * run + spread * each)
+
     return {
         name: [
-            {
-                "utterances": {"speaker": SPEAKERS, "n_frames": [100] * len(SPEAKERS)},
-                "posterior mean": {
-                    measure: list(
-                        mean
-                        + people[measure]
-                        + spread * rng.standard_normal()
-                        + spread * rng.standard_normal(len(SPEAKERS))
-                    )
-                    for measure, mean in scores.items()
-                },
-            }
+            replace(
+                RECORD,
+                utterances=said,
+                posterior_mean={measure: scattered(measure, m) for measure, m in scores.items()},
+            )
             for _ in range(trainings)
         ]
         for name, scores in means.items()
@@ -101,11 +105,11 @@ def test_the_best_of_several_is_taken():
 
 def test_what_one_run_could_not_score_is_left_out_for_all():
     records = two(3.0, 2.9)
-    expected = records["a"][0]["posterior mean"]["pesq_raw"][1:]
-    records["a"][0]["posterior mean"]["pesq_raw"][0] = None
+    expected = records["a"][0].posterior_mean["pesq_raw"][1:]
+    records["a"][0].posterior_mean["pesq_raw"][0] = None
     assert np.isfinite(effect(FIRST_AND_SECOND.comparisons[0], records)).all()
     alone = {name: [record] for name, (record, *_) in records.items()}
-    below = np.mean(records["b"][0]["posterior mean"]["pesq_raw"][1:])
+    below = np.mean(records["b"][0].posterior_mean["pesq_raw"][1:])
     found = effect(FIRST_AND_SECOND.comparisons[0], alone)
     assert found.value == pytest.approx(np.mean(expected) - below)
 

@@ -1,7 +1,4 @@
-"""The paper's table, what the paper concludes from it, and what run records say of each claim.
-
-See :doc:`13_rebuild_table_1`.
-"""
+"""The paper's table, what the paper concludes from it, and what run records say of each claim."""
 
 from __future__ import annotations
 
@@ -42,10 +39,7 @@ SDM = SPARSE[3:]
 
 
 class Comparison(NamedTuple):
-    """The best of some rows is above the best of others, or at most ``tolerance`` below.
-
-    See :doc:`13_rebuild_table_1`.
-    """
+    """The best of some rows is above the best of others, or at most ``tolerance`` below."""
 
     measure: str
     above: tuple[str, ...]
@@ -54,20 +48,14 @@ class Comparison(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """What the paper concludes, as comparisons that must all be true.
-
-    See :doc:`13_rebuild_table_1`.
-    """
+    """What the paper concludes, as comparisons that must all be true."""
 
     text: str
     comparisons: tuple[Comparison, ...]
 
 
 class Verdict(NamedTuple):
-    """What records say of a claim.
-
-    See :doc:`13_rebuild_table_1`.
-    """
+    """What records say of a claim."""
 
     claim: Claim
     text: str  # holds, does not hold, or not decided
@@ -136,12 +124,11 @@ def effect(
     level: float = 0.95,
     decoded: str = "posterior mean",
 ) -> Estimate:
-    """By how much the best row of one side is above the best of the other, and how sure that is.
+    """Return how far the best row of one side is above the best of the other, with its interval.
 
     The best are chosen anew in each redraw of speakers and trainings, see
-    `statistics.crossed_interval`, so that the spread of the choice is part of the doubt. An
-    utterance that one of the runs could not score is left out for all.
-    See :doc:`13_rebuild_table_1`.
+    `statistics.crossed_interval`, so that the interval covers the choice too. An utterance that
+    one of the runs could not score is left out for all. See :doc:`13_rebuild_table_1`.
 
     Args:
         records: by row, from `records.read_records`.
@@ -159,7 +146,7 @@ def effect(
     split = len(comparison.above)
     return crossed_interval(
         [row[:, scored] for row in scores],
-        [first[0]["utterances"]["speaker"][utterance] for utterance in scored],
+        [first[0].utterances["speaker"][utterance] for utterance in scored],
         lambda means: means[:split].max(axis=0) - means[split:].max(axis=0),
         weights_of(first, comparison.measure)[scored],
         level,
@@ -167,15 +154,12 @@ def effect(
 
 
 def judge(claim: Claim, records: Mapping[str, Sequence[Record]], level: float = 0.95) -> Verdict:
-    """Whether a claim holds of the models behind the records.
+    """Return whether a claim holds of the models behind the records.
 
-    It holds if the interval of every comparison lies where the claim wants it, for which no
-    correction is needed; it does not hold if one lies wholly elsewhere, even when widened for the
-    number of comparisons (Bonferroni); else it is not decided.
+    It holds if the interval of every comparison lies above its bound, for which no correction is
+    needed; it does not hold if one lies wholly below, even when widened for the number of
+    comparisons (Bonferroni); else it is not decided. Raises what `effect` does.
     See :doc:`13_rebuild_table_1`.
-
-    Raises:
-        ValueError: as `effect` does.
     """
     wide = 1 - (1 - level) / len(claim.comparisons)
     effects = tuple(effect(comparison, records, level) for comparison in claim.comparisons)
@@ -191,9 +175,7 @@ def judge(claim: Claim, records: Mapping[str, Sequence[Record]], level: float = 
 
 
 def paper_effect(comparison: Comparison) -> float:
-    """The same difference in the paper's own table.
-
-    See :doc:`13_rebuild_table_1`.
+    """Return the same difference in the paper's own table. See :doc:`13_rebuild_table_1`.
 
     >>> round(paper_effect(CLAIMS[1].comparisons[0]), 2)
     0.03

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -24,21 +26,30 @@ ROWS_OF_TABLE_1 = tuple(
 class Run:
     """One training of one row: the model starts from ``training.seed``, and so does its data order.
 
+    Raises:
+        ValueError: for a variant that cannot be part of a file's name.
+
     >>> Run(ModelConfig("sdm-vae", m=32, dictionary="dct", k=64), TrainingConfig(seed=3)).name
     'sdm-dct64-32-seed3'
     """
 
     model: ModelConfig
     training: TrainingConfig = field(default_factory=TrainingConfig)
-    variant: str = ""  # what the row is called beside its model, where the name does not say all
-    kind: type[VAE] | None = None  # the class of a reader's own model; None is the package's
+    variant: str = ""  # tells rows apart that differ in more than their model
+    kind: type[VAE] | None = None  # the class of a model of one's own; None is the package's
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.variant, str) and re.fullmatch(r"[A-Za-z0-9._+-]*", self.variant)):
+            raise ValueError(
+                f"the variant {self.variant!r} is part of a file's name: "
+                "use letters, digits and . _ + - for it"
+            )
 
     @property
     def row(self) -> str:
-        """The row of the table that it is a run of: model and variant."""
-        kind = self.kind.__name__.lower() if self.kind else ""
-        order = "" if self.training.shuffle else "unshuffled"
-        return "-".join(filter(None, (self.model.name, kind, order, self.variant)))
+        """The row of the table that it is a run of."""
+        kind = self.kind.__name__ if self.kind else ""
+        return row_name(self.model, self.training, self.variant, kind)
 
     @property
     def name(self) -> str:
@@ -46,14 +57,22 @@ class Run:
         return f"{self.row}-seed{self.training.seed}"
 
 
+def row_name(model: ModelConfig, training: TrainingConfig, variant: str, kind: str) -> str:
+    """Return what a row of the table is called; ``kind`` names the class of a model of one's own.
+
+    >>> row_name(ModelConfig(), TrainingConfig(learning_rate=1e-3), "lr-0.001", "Laplace")
+    'vae-32-laplace-lr-0.001'
+    """
+    order = "" if training.shuffle else "unshuffled"
+    return "-".join(filter(None, (model.name, kind.lower(), order, variant)))
+
+
 def table_1(
     seeds: int = 5,
     training: TrainingConfig = TrainingConfig(),
     rows: Sequence[ModelConfig] = ROWS_OF_TABLE_1,
 ) -> list[Run]:
-    """The runs of the paper's Table 1: fourteen rows, each from ``seeds`` seeds, all rows first.
-
-    Other ``rows`` make another table. See :doc:`13_rebuild_table_1`.
+    """Return ``seeds`` runs of each of Table 1's fourteen rows, or of others; all rows first.
 
     >>> [run.name for run in table_1(seeds=1)][:3]
     ['vae-32-seed0', 'vsc-0.05-32-seed0', 'vsc-0.5-32-seed0']
@@ -64,21 +83,12 @@ def table_1(
 
 
 def check_runs(runs: Sequence[Run]) -> None:
-    """See that there are runs, that they can be trained together, and that no two share a name.
-
-    See :doc:`12_bring_your_own_speech`.
-
-    Raises:
-        ValueError: saying which is not so.
-    """
+    """Check that there are runs, and that no two share a name; raise ValueError otherwise."""
     if not runs:
         raise ValueError("there are no runs to train")
-    if len({run.model.n_bins for run in runs}) > 1:
-        raise ValueError("the runs' models have different numbers of bins: train them apart")
-    names = [run.name for run in runs]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(
-                f"two runs are called {name}, and so would their files be: give them other seeds, "
-                "or train them apart, in a folder each"
-            )
+    (name, number), *_ = Counter(run.name for run in runs).most_common(1)
+    if number > 1:
+        raise ValueError(
+            f"two runs are called {name}, and so would their files be: give them other seeds, "
+            'or each a variant, as in Run(model, training, variant="lr-0.001")'
+        )
