@@ -16,6 +16,7 @@ from sdmvae_lite.scoring.codes import code_statistics
 from sdmvae_lite.scoring.evaluation import evaluate, mean_scores
 from sdmvae_lite.speech.corpora import load_corpus
 from sdmvae_lite.speech.frames import load_frames
+from sdmvae_lite.store import cache_folder
 from sdmvae_lite.table.grid import run_grid, train_run
 from sdmvae_lite.table.records import DECODED, read_record, read_records, row_means, scores_of
 from sdmvae_lite.table.runs import Run
@@ -171,6 +172,15 @@ def test_a_grid_over_learning_rates(corpus, tmp_path):
         "vae-4-h8-lr-0.001": [slow],
         "vae-4-h8-lr-0.01": [fast],
     }
+
+
+@pytest.mark.parametrize("folder", ["file", "file/records", "/proc/records"])
+def test_a_folder_that_takes_no_records_is_named_before_any_training(corpus, tmp_path, folder):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OSError, match=rf"{folder} cannot be written .*: choose another folder"):
+        run_grid(RUNS, corpus, tmp_path / folder, "cpu", progress=False)
+    assert not cache_folder().exists()
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def _kill_a_busy_worker(client, folder, killed):

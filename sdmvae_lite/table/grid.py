@@ -6,6 +6,7 @@ import importlib.metadata
 import itertools
 import os
 import platform
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -105,6 +106,7 @@ def run_grid(
     Raises:
         ValueError: if two runs share a name, or a record that is there is of another run or
             corpus, naming it; and whatever ``train`` raises.
+        OSError: before anything is trained, if ``folder`` cannot be written.
     """
     check_runs(runs)
     folder = Path(folder).expanduser()
@@ -112,6 +114,8 @@ def run_grid(
     missing = [run for run, path in paths.items() if not path.exists()]
     for run in paths.keys() - set(missing):
         check_record(paths[run], run, corpus)
+    if missing:
+        check_folder(folder)
     transforms = {run.model.stft for run in missing}
     for stft, part in itertools.product(transforms, ("train", "validation")):
         load_frames(corpus, part, stft, progress=progress)  # once, before every worker wants it
@@ -124,10 +128,28 @@ def run_grid(
     return [read_record(path) for path in paths.values()]
 
 
+def check_folder(folder: Path) -> None:
+    """Check that a folder, or one made there, can be written, and leave nothing in it.
+
+    Raises:
+        OSError: naming the folder.
+    """
+    try:
+        there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        advice = f"{folder} cannot be written ({error.strerror}): choose another folder"
+        raise OSError(error.errno, advice) from None
+
+
 def _trained_and_scored(
     run: Run, corpus: Corpus, device: str, train: Callable[..., TrainedRun]
 ) -> Record:
-    """On one core, and the device."""
+    """On one core, and the device.
+
+    In a cluster's worker nothing is handed on: workers that wait for each other wait for ever.
+    """
     with torch_threads(1):
         trained = train(run, corpus, device, progress=False)
         return make_record(run, trained, corpus, device, n_jobs=1)
