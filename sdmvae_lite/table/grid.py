@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from joblib import delayed
+from joblib import delayed, parallel_config
 from tqdm import tqdm
 
 from ..config import TrainingConfig
@@ -150,7 +150,7 @@ def _trained_and_scored(
 
     In a cluster's worker nothing is handed on: workers that wait for each other wait for ever.
     """
-    with torch_threads(1):
+    with torch_threads(1), parallel_config("sequential"):
         trained = train(run, corpus, device, progress=False)
         return make_record(run, trained, corpus, device, n_jobs=1)
 
