@@ -132,7 +132,11 @@ def test_a_full_disk_is_an_error_that_names_the_record(tmp_path, record, monkeyp
 
 
 def test_the_records_are_found_without_a_checkout_too(monkeypatch, tmp_path):
+    """Beside an installed package a folder called results is somebody else's."""
     assert results_folder() == ROOT / "results"
+    (tmp_path / "results").mkdir()
     monkeypatch.setattr(module, "_ROOT", tmp_path)
     installed = ROOT / "sdmvae_lite" / "results"  # where the installer puts them
+    assert results_folder() == installed
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "another"\n')
     assert results_folder() == installed

@@ -96,8 +96,9 @@ class Record:
 
 def results_folder() -> Path:
     """Return where the book's own records are: in its checkout, or in the installed package."""
-    folder = _ROOT / "results"
-    return folder if folder.is_dir() else Path(__file__).resolve().parents[1] / "results"
+    project = _ROOT / "pyproject.toml"
+    checkout = project.is_file() and b'name = "sdmvae-lite"' in project.read_bytes()
+    return (_ROOT if checkout else Path(__file__).resolve().parents[1]) / "results"
 
 
 def read_record(path: str | os.PathLike[str]) -> Record:
