@@ -82,6 +82,17 @@ def test_what_is_within_chance_is_not_decided():
     assert judge(FIRST_AND_SECOND, two(3.0, 3.0, spread=0.2)).text == "not decided"
 
 
+def test_of_many_comparisons_one_may_fail_by_chance():
+    """Each is at a level of 95 %; that one of twenty lies below its bound says little."""
+    scores = two(3.0, 3.07, spread=0.025)
+    bound = FIRST_AND_SECOND.comparisons[0]
+    high = effect(bound, scores).high
+    assert high < 0 < effect(bound, scores, level=1 - 0.05 / 20).high
+    assert judge(FIRST_AND_SECOND, scores).text == "does not hold"
+    won = Comparison("pesq_raw", ("b",), ("a",))
+    assert judge(Claim("", (bound, *[won] * 19)), scores).text == "not decided"
+
+
 def test_one_training_decides_nothing():
     verdict = judge(FIRST_AND_SECOND, two(4.0, 1.0, trainings=1))
     assert verdict.text == "not decided"
