@@ -1,9 +1,12 @@
 """Runs and the one name that a row of the table has."""
 
+from dataclasses import replace
+
 import pytest
 
 from sdmvae_lite.config import ModelConfig, TrainingConfig
-from sdmvae_lite.table.runs import ROWS_OF_TABLE_1, table_1
+from sdmvae_lite.model.models import VAE
+from sdmvae_lite.table.runs import ROWS_OF_TABLE_1, Run, check_runs, table_1
 
 
 def test_table_1_has_fourteen_different_rows():
@@ -44,3 +47,28 @@ def test_table_1_has_fourteen_different_rows():
 )
 def test_a_row_is_named_and_labelled_by_all_that_is_not_the_papers(config, name, label):
     assert (config.name, config.label) == (name, label)
+
+
+@pytest.mark.parametrize("variant", ["a/b", "..\\b", "lr 0.001", "ä", "a:b", "a\n", None, 0.001])
+def test_a_variant_is_part_of_a_file_name(variant):
+    with pytest.raises(ValueError, match="is part of a file's name: use letters, digits and"):
+        Run(ModelConfig(), variant=variant)
+
+
+def test_a_row_has_one_name_with_all_that_tells_it_from_others():
+    class Laplace(VAE):
+        pass
+
+    training = TrainingConfig(learning_rate=1e-3, shuffle=False, seed=7)
+    run = Run(ModelConfig(hidden=64), training, "lr-0.001", Laplace)
+    assert run.row == "vae-32-h64-laplace-unshuffled-lr-0.001"
+    assert run.name == f"{run.row}-seed7"
+    assert Run(ModelConfig()).name == "vae-32-seed0"
+
+
+def test_runs_of_one_name_are_refused_and_a_variant_tells_them_apart():
+    rates = (1e-3, 1e-4)
+    alike = [Run(ModelConfig(), TrainingConfig(learning_rate=rate)) for rate in rates]
+    with pytest.raises(ValueError, match=r'two runs are called vae-32-seed0, .*variant="lr-0.001"'):
+        check_runs([*table_1(seeds=1)[1:], *alike])
+    check_runs([replace(run, variant=f"lr-{run.training.learning_rate}") for run in alike])
