@@ -1,7 +1,4 @@
-"""Work shared out: over the cores of this machine, or to wherever joblib's backend sends it.
-
-See :doc:`12_bring_your_own_speech`.
-"""
+"""Work shared out: over the cores of this machine, or to wherever joblib's backend sends it."""
 
 from __future__ import annotations
 
@@ -14,10 +11,9 @@ from joblib import Parallel
 
 
 def as_done(jobs: Iterable[Any], n_jobs: int | None) -> Iterator[Any]:
-    """The results of joblib's ``delayed`` jobs, each as soon as it is there, in any order.
+    """Yield the results of joblib's ``delayed`` jobs, each as soon as it is there, in any order.
 
     A backend that cannot hand them out one by one, as Ray's cannot, gives all at the end.
-    See :doc:`12_bring_your_own_speech`.
 
     Args:
         n_jobs: at a time; -1 is one a core, None leaves it to an enclosing
@@ -32,10 +28,7 @@ def as_done(jobs: Iterable[Any], n_jobs: int | None) -> Iterator[Any]:
 
 @contextmanager
 def torch_threads(number: int) -> Iterator[None]:
-    """Torch on ``number`` threads inside, and on as many as before afterwards.
-
-    See :doc:`12_bring_your_own_speech`.
-    """
+    """Let torch use ``number`` threads inside, and as many as before afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:
