@@ -6,7 +6,9 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
+from chromium import browser  # noqa: F401 (a fixture)
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 # Machines are shared: a first call that imports something is no failure.
 settings.register_profile("shared", deadline=None, derandomize=True)
@@ -16,9 +18,27 @@ SLOW = ("chapters", "browser")
 
 
 def pytest_collection_modifyitems(config, items):
-    """Fast tests first; those for a CUDA device only where there is one."""
+    """Order the tests; leave those for a CUDA device out where there is none.
+
+    In one process fast tests come first; in two the slow ones, so that both end together.
+    """
     if not torch.cuda.is_available():
         without = [item for item in items if item.get_closest_marker("cuda")]
         config.hook.pytest_deselected(items=without)
         items[:] = [item for item in items if item not in without]
-    items.sort(key=lambda item: any(item.get_closest_marker(name) for name in SLOW))
+    items.sort(
+        key=lambda item: any(item.get_closest_marker(name) for name in SLOW),
+        reverse="PYTEST_XDIST_WORKER" in os.environ,
+    )
+
+
+class ByFile(LoadFileScheduling):
+    """The tests of a file in one process, since they share fixtures; each chapter by itself."""
+
+    def _split_scope(self, nodeid):
+        file = super()._split_scope(nodeid)
+        return nodeid if file.endswith("test_chapters.py") else file
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return ByFile(config, log) if config.getoption("dist") == "loadfile" else None

@@ -1,13 +1,9 @@
 """Every chapter runs alone: from a cold kernel, in an empty folder, with no network."""
 
-import logging
-
 import nbformat
-import papermill
 import pytest
+from executed import executed, run, shared_folder
 from toc import chapters
-
-CLOSED_DOOR = "http://127.0.0.1:9"  # nothing listens there
 
 
 def errors(outputs):
@@ -30,32 +26,11 @@ def widget_errors(notebook):
     return found
 
 
-def run(path, folder, caplog):
-    """Execute a chapter at the smallest preset; returns the executed notebook."""
-    with caplog.at_level(logging.WARNING, logger="papermill"):
-        notebook = papermill.execute_notebook(
-            path,
-            folder / "executed.ipynb",
-            parameters={"preset": "smoke"},
-            kernel_name="python3",
-            cwd=folder,
-            progress_bar=False,
-            execution_timeout=600,  # seconds a cell: a kernel that is lost does not hold CI up
-        )
-    return nbformat.from_dict(notebook)
-
-
 @pytest.mark.chapters
 @pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
-def test_chapter_runs(path, tmp_path, monkeypatch, caplog):
-    for scheme in ("http", "https"):
-        monkeypatch.setenv(f"{scheme}_proxy", CLOSED_DOOR)
-    monkeypatch.setenv("no_proxy", "")
-    monkeypatch.delenv("SDMVAE_CORPUS", raising=False)
-    monkeypatch.setenv("SDMVAE_CACHE", str(tmp_path / "cache"))
-    notebook = run(path, tmp_path, caplog)
-
-    assert "unknown parameter" not in caplog.text
+def test_chapter_runs(path, tmp_path_factory):
+    notebook, log = executed(path, shared_folder(tmp_path_factory))
+    assert "unknown parameter" not in log
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert not [error for cell in code for error in errors(cell.outputs)]
     assert not widget_errors(notebook)
@@ -68,7 +43,7 @@ def test_chapter_runs(path, tmp_path, monkeypatch, caplog):
 
 
 @pytest.mark.chapters
-def test_errors_inside_widgets_are_seen(tmp_path, caplog):
+def test_errors_inside_widgets_are_seen(tmp_path):
     """The guard above bites: a widget swallows an exception, and it is found all the same."""
     source = (
         "import ipywidgets\n"
@@ -83,6 +58,6 @@ def test_errors_inside_widgets_are_seen(tmp_path, caplog):
     path = tmp_path / "chapter.ipynb"
     nbformat.write(notebook, path)
 
-    notebook = run(path, tmp_path, caplog)
+    notebook, log = run(path, tmp_path)
     assert widget_errors(notebook) == ["hidden"]
-    assert "unknown parameter" in caplog.text
+    assert "unknown parameter" in log

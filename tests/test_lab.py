@@ -7,11 +7,9 @@ import sys
 
 import nbformat
 import pytest
-import test_pages
-from playwright.sync_api import sync_playwright
-from test_pages import CHROMIUM, QUIET
+from chromium import NEEDS_CHROMIUM
 
-pytestmark = test_pages.pytestmark  # a Chromium is needed here as there
+pytestmark = NEEDS_CHROMIUM
 PATIENCE = 120_000  # ms: a loaded machine starts JupyterLab and a kernel slowly
 # A key that is pressed before the kernel answers is lost.
 READY = """() =>
@@ -51,24 +49,22 @@ def lab(tmp_path):
         server.communicate()
 
 
-def test_a_slider_moved_in_jupyterlab_redraws_its_figure(lab):
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        page = browser.new_page()
-        page.set_default_timeout(PATIENCE)
-        page.goto(f"{lab}/doc/tree/sliders.ipynb")
-        page.wait_for_function(READY)
-        page.locator(".jp-Notebook .cm-content").first.click()
-        page.keyboard.press("Shift+Enter")
+def test_a_slider_moved_in_jupyterlab_redraws_its_figure(lab, browser):
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(f"{lab}/doc/tree/sliders.ipynb")
+    page.wait_for_function(READY)
+    page.locator(".jp-Notebook .cm-content").first.click()
+    page.keyboard.press("Shift+Enter")
 
-        picture = page.locator("img.jupyter-widgets")
-        picture.wait_for()
-        assert page.locator(".jp-OutputArea img").count() == 1, "the printed figure shows as well"
-        before = picture.get_attribute("src")
-        page.locator(".noUi-handle").focus()
-        page.keyboard.press("ArrowRight")
-        page.wait_for_function(
-            "before => document.querySelector('img.jupyter-widgets').src !== before", arg=before
-        )
-        assert page.locator(".widget-readout").inner_text() == "2"
-        browser.close()
+    picture = page.locator("img.jupyter-widgets")
+    picture.wait_for()
+    assert page.locator(".jp-OutputArea img").count() == 1, "the printed figure shows as well"
+    before = picture.get_attribute("src")
+    page.locator(".noUi-handle").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        "before => document.querySelector('img.jupyter-widgets').src !== before", arg=before
+    )
+    assert page.locator(".widget-readout").inner_text() == "2"
+    page.close()
