@@ -1,8 +1,4 @@
-"""Where utterances come from, and in which part of the experiment they belong.
-
-`load_corpus` is the way in. Whatever it is given, a name or a folder of one's own, it returns a
-`Corpus`: utterances in three parts that share no speaker, each checked, each giving a waveform.
-"""
+"""Where utterances come from: `load_corpus` turns a name or a folder into a checked `Corpus`."""
 
 from __future__ import annotations
 
@@ -30,8 +26,6 @@ __all__ = [
     "phoneme_frames",
 ]
 
-_CHOICES = "'synthetic', 'librispeech', 'tcd-timit:FOLDER' or the path of a folder of speech"
-
 
 def load_corpus(
     name_or_folder: str | os.PathLike[str] | None = None,
@@ -42,17 +36,16 @@ def load_corpus(
     on_error: str = "raise",
     cache: str | os.PathLike[str] | None = None,
 ) -> Corpus:
-    """Load a corpus and check it, so that what is wrong with it stops work before it begins.
+    """Load a corpus, three parts that share no speaker, and check each utterance before any work.
 
     See :doc:`12_bring_your_own_speech`.
 
     Args:
         name_or_folder: ``synthetic``; ``librispeech``; ``tcd-timit:FOLDER``, for TCD-TIMIT or
             NTCD-TIMIT; or a folder of ``SPEAKER/…/*.wav|flac|ogg``, or of
-            ``train|validation|test/SPEAKER/…``. None is ``SDMVAE_CORPUS`` in the environment, else
-            ``synthetic``.
-        minutes: about how much speech to keep in the three parts together, shared 39:8:9 as the
-            paper's speakers are, one utterance at least in each; None keeps everything.
+            ``train|validation|test/SPEAKER/…``. None is ``SDMVAE_CORPUS``, else ``synthetic``.
+        minutes: about how much speech to keep in all, shared 39:8:9 as the paper's speakers are,
+            one utterance at least in each part; None keeps everything.
         split: which division of TCD-TIMIT: ``authors`` (the default) or ``ntcd``.
         seed: draws the speakers of each part where they are not given, and synthetic sentences.
         on_error: ``raise`` lists what cannot be used; ``skip`` leaves it out and lists it in
@@ -60,9 +53,9 @@ def load_corpus(
         cache: where downloads are kept; None is `store.cache_folder`.
 
     Raises:
-        ValueError: for an argument that is none of these. `CorpusError`, a ValueError too, for
+        ValueError: for an argument that is none of these. CorpusError, a ValueError too: for
             speech that cannot be used, naming the file, folder or speaker.
-        EspeakError: if the synthetic corpus is asked for and espeak-ng cannot be loaded.
+        EspeakError: for the synthetic corpus, if espeak-ng cannot be loaded.
 
     >>> [len(part) for part in load_corpus("synthetic", minutes=1).parts.values()]
     [8, 2, 2]
@@ -86,9 +79,10 @@ def load_corpus(
             raise ValueError("tcd-timit needs the folder that holds it: 'tcd-timit:FOLDER'")
         if not _folder(below).is_dir():
             raise CorpusError(f"there is no folder {below!r}")
-        return tcd_timit_corpus(_folder(below), minutes, split, on_error)
+        return tcd_timit_corpus(_folder(below), minutes, split or "authors", on_error)
     if not _folder(name).is_dir():
-        raise ValueError(f"unknown corpus {name!r}, and no such folder: choose {_CHOICES}")
+        choices = "'synthetic', 'librispeech', 'tcd-timit:FOLDER' or the path of a folder of speech"
+        raise ValueError(f"unknown corpus {name!r}, and no such folder: choose {choices}")
     return folder_corpus(_folder(name), minutes, seed, on_error)
 
 

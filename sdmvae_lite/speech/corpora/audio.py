@@ -17,7 +17,7 @@ import soundfile
 import soxr
 
 from ...config import SAMPLE_RATE, STFTConfig
-from .corpus import CorpusError
+from .corpus import Corpus, CorpusError, Faults, Parts, raise_faults, require_disjoint, select
 
 SUFFIXES = (".wav", ".flac", ".ogg")
 
@@ -66,10 +66,7 @@ class AudioFile:
         self._mono()
 
     def read(self) -> np.ndarray:
-        """Return float32 (n_samples,) at 16 kHz: channels averaged, resampled by soxr.
-
-        What a lossy codec or the resampling filter overshoots [-1, 1] by is clipped.
-        """
+        """Return float32 (n_samples,) at 16 kHz: channels averaged, resampled by soxr, clipped."""
         waveform, rate = self._mono()
         if rate != SAMPLE_RATE:
             waveform = soxr.resample(waveform, rate, SAMPLE_RATE)
@@ -88,14 +85,14 @@ class AudioFile:
         samples, rate = self._decode()
         if not np.isfinite(samples).all():
             raise self._fault("holds samples that are NaN or infinite: export it again")
-        waveform = samples.mean(axis=1)
         peak = np.abs(samples).max()
         if peak > _OVERSHOOT:
             scale = "where full scale is 1: divide it by its maximum"
             raise self._fault(f"holds samples up to {peak:.3g}, {scale}")
+        if _is_silent(samples):
+            raise self._fault("is silent: leave it out")
+        waveform = samples.mean(axis=1)
         if _is_silent(waveform):
-            if _is_silent(samples):
-                raise self._fault("is silent: leave it out")
             raise self._fault("has channels that cancel each other: keep one of them")
         return waveform, rate
 
@@ -124,9 +121,20 @@ class AudioFile:
         return CorpusError(f"{self} {what}")
 
 
-def warn_of_conversion(files: Iterable[AudioFile]) -> None:
+def corpus_of_files(
+    parts: Parts, minutes: float | None, on_error: str, faults: Faults, name: str, credit: str
+) -> Corpus:
+    """Return a corpus of what `select` keeps of audio files; ``faults`` were found before."""
+    raise_faults(faults, on_error)
+    require_disjoint({part: [each.speaker for each in parts[part]] for part in parts})
+    kept, unusable = select(parts, minutes, on_error)
+    warn_of_conversion(each.source for part in kept.values() for each in part)
+    return Corpus(name, **kept, skipped=(*faults, *unusable), credit=credit)
+
+
+def warn_of_conversion(sources: Iterable[object]) -> None:
     """Say once how many files are at another rate than 16 kHz or have several channels."""
-    headers = [file.header for file in files]
+    headers = [source.header for source in sources if isinstance(source, AudioFile)]
     rates = [header.rate for header in headers if header.rate != SAMPLE_RATE]
     mixed = sum(header.n_channels > 1 for header in headers)
     said = []
@@ -145,10 +153,7 @@ def _is_silent(samples: np.ndarray) -> bool:
 
 
 def _is_cut_short(content: bytes) -> bool:
-    """Whether a container promises more bytes than it has.
-
-    libsndfile reads such a WAV or OGG up to where it ends, and says nothing.
-    """
+    """Whether a WAV or OGG promises more bytes than it has, of which libsndfile says nothing."""
     if content[:4] == b"RIFF" and content[8:12] == b"WAVE":
         promised = struct.unpack("<I", content[4:8])[0]
         return promised < _STREAMED and promised + 8 > len(content)
@@ -158,10 +163,9 @@ def _is_cut_short(content: bytes) -> bool:
 def _ends_with_last_page(tail: bytes) -> bool:
     """Whether the last Ogg page (RFC 3533, Section 6) is there whole and marked as the last."""
     page = tail[tail.rfind(b"OggS") :]
-    if len(page) < 27 or len(page) < 27 + page[26]:
-        return False
-    n_segments, is_last = page[26], page[5] & 4
-    return bool(is_last) and len(page) >= 27 + n_segments + sum(page[27 : 27 + n_segments])
+    n_segments = page[26] if len(page) > 26 else 0
+    length = 27 + n_segments + sum(page[27 : 27 + n_segments])
+    return len(page) >= length and bool(page[5] & 4)
 
 
 def _reason(error: Exception) -> str:

@@ -59,8 +59,7 @@ class Utterance:
     def waveform(self) -> np.ndarray:
         """Return float32 (n_samples,): mono, 16 kHz, in [-1, 1], at the level it came with.
 
-        Raises:
-            CorpusError: naming the file, if it has become unusable since the corpus was loaded.
+        Raises `CorpusError`, naming a file that has become unusable since the corpus was loaded.
         """
         return self.source.read()
 
@@ -90,28 +89,25 @@ class Corpus:
 
     def speakers(self, part: str) -> tuple[str, ...]:
         """Return the speakers of a part, in the order of their first utterance."""
-        return tuple(dict.fromkeys(utterance.speaker for utterance in self.parts[part]))
+        return tuple(dict.fromkeys(each.speaker for each in self.parts[part]))
 
     def minutes(self, part: str) -> float:
         """Return the length of a part; an estimate where speech is synthesised on demand."""
-        return sum(utterance.source.seconds for utterance in self.parts[part]) / 60
+        return sum(each.source.seconds for each in self.parts[part]) / 60
 
     @cached_property
     def digests(self) -> dict[str, str]:
         """The fingerprint of every utterance's source, by the utterance's id, taken once."""
-        everything = (*self.train, *self.validation, *self.test)
-        return {utterance.id: utterance.source.fingerprint() for utterance in everything}
+        everything = chain(self.train, self.validation, self.test)
+        return {each.id: each.source.fingerprint() for each in everything}
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256, in hexadecimal, of who says what in which part.
-
-        It covers the bytes of a file or what determines synthetic speech, but not where it is kept.
-        """
+        """SHA-256, in hexadecimal, of who says what in which part, wherever it is kept."""
         lines = (
-            f"{part}\t{utterance.id}\t{self.digests[utterance.id]}\n"
+            f"{part}\t{each.id}\t{self.digests[each.id]}\n"
             for part, utterances in self.parts.items()
-            for utterance in utterances
+            for each in utterances
         )
         return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
@@ -136,16 +132,11 @@ Parts = Mapping[str, Sequence[Utterance]]
 def select(
     parts: Parts, minutes: float | None, on_error: str
 ) -> tuple[dict[str, tuple[Utterance, ...]], Faults]:
-    """Check utterances and keep about ``minutes`` of them, shared 39:8:9 between the parts.
+    """Return about ``minutes`` of usable utterances, shared 39:8:9 between parts, and the faults.
 
     A part is gone through round its speakers until its share is full. Only what is reached is
-    checked, and of a recording that two parts reach the first part's is kept.
-
-    Returns:
-        the utterances kept, by part, and what was left out.
-
-    Raises:
-        CorpusError: listing the faults unless ``on_error`` is ``skip``; naming an empty part.
+    checked, and of a recording that two parts reach the first part's is kept. Raises `CorpusError`,
+    listing the faults unless ``on_error`` is ``skip``; naming an empty part.
     """
     kept: dict[str, tuple[Utterance, ...]] = {}
     faults: Faults = []
@@ -157,13 +148,17 @@ def select(
             if taken >= seconds:
                 break
             bar.update()
+            source = utterance.source
             try:
-                utterance.source.check()
-                _require_unheard(utterance.source, part, heard)
+                source.check()
+                where, first = heard.setdefault(source.fingerprint(), (part, source))
+                if where != part:
+                    same = f"{source} is the same recording as {first} in {where}"
+                    raise CorpusError(f"{same}: keep it in one part")
             except CorpusError as error:
                 faults.append((utterance.id, str(error)))
             else:
-                taken += utterance.source.seconds
+                taken += source.seconds
                 yield utterance
 
     n_utterances = sum(map(len, parts.values()))
@@ -171,18 +166,11 @@ def select(
         for part in parts:
             share = math.inf if minutes is None else 60 * minutes * SHARES[part] / 56
             kept[part] = tuple(take(part, share))
-    raise_unless_skipped(faults, on_error)
+    raise_faults(faults, on_error)
     for part, utterances in kept.items():
         if not utterances:
             raise CorpusError(f"no usable utterance is left in the {part} part: {_listed(faults)}")
     return kept, faults
-
-
-def _require_unheard(source: Source, part: str, heard: dict[str, tuple[str, Source]]) -> None:
-    where, first = heard.setdefault(source.fingerprint(), (part, source))
-    if where != part:
-        same = f"{source} is the same recording as {first} in {where}"
-        raise CorpusError(f"{same}: keep it in one part")
 
 
 def round_speakers(utterances: Iterable[Utterance]) -> Iterator[Utterance]:
@@ -211,7 +199,7 @@ def require_disjoint(speakers: Mapping[str, Iterable[str]]) -> None:
                 raise CorpusError(f"{where}: {reason}, so keep each in one part")
 
 
-def raise_unless_skipped(faults: Faults, on_error: str) -> None:
+def raise_faults(faults: Faults, on_error: str) -> None:
     """Raise `CorpusError`, listing the faults, unless there are none or they may be skipped."""
     if faults and on_error != "skip":
         raise CorpusError(

@@ -5,50 +5,34 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
-from .audio import SUFFIXES, AudioFile, warn_of_conversion
-from .corpus import (
-    PARTS,
-    SHARES,
-    Corpus,
-    CorpusError,
-    Faults,
-    Parts,
-    Utterance,
-    raise_unless_skipped,
-    require_disjoint,
-    select,
-)
+from .audio import SUFFIXES, AudioFile, corpus_of_files
+from .corpus import PARTS, SHARES, Corpus, CorpusError, Faults, Utterance, raise_faults
 
 _HIDDEN = (".", "__")  # how names begin that archives and systems leave among recordings
 _SUFFIXES_LISTED = ", ".join(SUFFIXES[:-1]) + f" or {SUFFIXES[-1]}"
 
 
-def folder_corpus(
-    root: Path, minutes: float | None, seed: int, on_error: str, name: str = "", credit: str = ""
-) -> Corpus:
+def folder_corpus(root: Path, minutes: float | None, seed: int, on_error: str) -> Corpus:
     """Return the corpus of ``SPEAKER/…/*.wav|flac|ogg``, or ``train|validation|test/SPEAKER/…``.
 
-    Speakers are split 39:8:9 by `split_speakers`, unless the three parts are there. What has a
-    name that begins with a dot or ``__`` is not looked at, nor is anything beside three given
-    parts. Links are followed, but not back into the corpus. Raises `CorpusError`, naming the
-    folder, file or speaker that is at fault.
+    Speakers are split by `split_speakers`, unless the three parts are there: then nothing beside
+    them is looked at, as nothing is whose name begins with a dot or ``__``. Links are followed, but
+    not back into the corpus. Raises `CorpusError`, naming the folder, file or speaker at fault.
     """
     faults: Faults = []
-    given = _given_parts(root)
-    if given:
+    if given := _given_parts(root):
         roots = list(given.values())
         parts = {part: _utterances_in(given[part], roots, faults) for part in PARTS}
-        require_disjoint({part: [each.speaker for each in parts[part]] for part in PARTS})
     else:
         everyone = _utterances_in(root, [root], faults)
-        raise_unless_skipped(faults, on_error)
+        raise_faults(faults, on_error)
         split = split_speakers((each.speaker for each in everyone), seed)
         parts = {part: [each for each in everyone if each.speaker in split[part]] for part in PARTS}
-    folder = root.resolve().name
-    credit = credit or f"speech from the folder {folder}"
-    return corpus_of_files(parts, minutes, on_error, faults, name or folder, credit)
+    name = root.resolve().name
+    return corpus_of_files(parts, minutes, on_error, faults, name, f"speech from the folder {name}")
 
 
 def _given_parts(root: Path) -> dict[str, Path]:
@@ -131,18 +115,17 @@ def visible(folder: Path, roots: Sequence[Path], faults: Faults) -> Iterator[Pat
 
 def _leads_back(link: Path, roots: Sequence[Path]) -> bool:
     """Whether a link's target lies in the corpus, or holds the corpus or the link itself."""
-    target = link.resolve()
+    target, parent = link.resolve(), link.parent.resolve()
     corpus = [root.resolve() for root in roots]
-    return any(place.is_relative_to(target) for place in (*corpus, link.parent.resolve())) or any(
-        target.is_relative_to(root) for root in corpus
-    )
+    holds = any(place.is_relative_to(target) for place in (*corpus, parent))
+    return holds or any(target.is_relative_to(root) for root in corpus)
 
 
 def split_speakers(speakers: Iterable[str], seed: int = 0) -> dict[str, list[str]]:
     """Divide speakers 39:8:9, as nearly as whole speakers allow, one at least in each part.
 
-    Their order is that of a hash of seed and name, so it is the same everywhere, and one speaker
-    more does not shuffle the others. Raises `CorpusError` if they are fewer than parts.
+    Their order is that of a hash of seed and name: the same everywhere, and one speaker more does
+    not shuffle the others. Raises `CorpusError` if they are fewer than parts.
 
     >>> {part: len(who) for part, who in split_speakers(map(str, range(56))).items()}
     {'train': 39, 'validation': 8, 'test': 9}
@@ -153,13 +136,9 @@ def split_speakers(speakers: Iterable[str], seed: int = 0) -> dict[str, list[str
         more = f"bring at least {len(PARTS) - len(names)} more, or give each speaker a folder"
         raise CorpusError(f"{few} that share no speaker: {more}")
     drawn = sorted(names, key=lambda who: hashlib.sha256(f"{seed}/{who}".encode()).digest())
-    _, n_validation, n_test = _shares(len(drawn)).values()
-    held_out = drawn[: n_validation + n_test]
-    return {
-        "train": sorted(drawn[len(held_out) :]),
-        "validation": sorted(held_out[:n_validation]),
-        "test": sorted(held_out[n_validation:]),
-    }
+    left, sizes = iter(drawn), _shares(len(drawn))
+    split = {part: sorted(islice(left, sizes[part])) for part in ("validation", "test", "train")}
+    return {part: split[part] for part in PARTS}
 
 
 def _shares(n_speakers: int) -> dict[str, int]:
@@ -171,19 +150,3 @@ def _shares(n_speakers: int) -> dict[str, int]:
     while sum(sizes.values()) > n_speakers:
         sizes["train"] -= 1
     return sizes
-
-
-def corpus_of_files(
-    parts: Parts, minutes: float | None, on_error: str, faults: Faults, name: str, credit: str
-) -> Corpus:
-    """Return a corpus of audio files, checked, about ``minutes`` of them.
-
-    ``faults`` is what was already found to be unusable. Raises `CorpusError`, listing all faults,
-    unless ``on_error`` is ``skip``.
-    """
-    raise_unless_skipped(faults, on_error)
-    kept, unusable = select(parts, minutes, on_error)
-    sources = [each.source for part in PARTS for each in kept[part]]
-    warn_of_conversion(source for source in sources if isinstance(source, AudioFile))
-    skipped = tuple(faults + unusable)
-    return Corpus(name, kept["train"], kept["validation"], kept["test"], skipped, credit)

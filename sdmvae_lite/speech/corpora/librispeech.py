@@ -1,7 +1,6 @@
-"""LibriSpeech dev-clean: 40 speakers, 5.4 hours, downloaded once.
+"""LibriSpeech dev-clean (Panayotov et al., ICASSP 2015; OpenSLR resource 12, CC BY 4.0).
 
-Read audiobooks (Panayotov et al., ICASSP 2015; OpenSLR resource 12, CC BY 4.0). The seed splits
-its speakers 28, 6 and 6, which is 39:8:9 as nearly as 40 allow.
+Read audiobooks, 5.4 hours by 40 speakers, whom the seed splits 28, 6 and 6.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 import os
 import tarfile
 import tempfile
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from filelock import FileLock
@@ -28,24 +28,17 @@ def librispeech_corpus(
     minutes: float | None, seed: int, on_error: str, cache: Path | None
 ) -> Corpus:
     """Return LibriSpeech dev-clean, downloaded on first use to ``cache`` (about 360 MB)."""
-    folder = fetch(cache or cache_folder())
-    return folder_corpus(folder, minutes, seed, on_error, name="LibriSpeech", credit=_CREDIT)
+    corpus = folder_corpus(fetch(cache or cache_folder()), minutes, seed, on_error)
+    return replace(corpus, name="LibriSpeech", credit=_CREDIT)
 
 
 def fetch(cache: Path, url: str | None = None, sha256: str | None = None) -> Path:
-    """Return the folder of dev-clean's speakers in ``cache``, where it is, or is downloaded now.
+    """Return the folder of dev-clean's speakers in ``cache``, downloaded now if it is not there.
 
-    Archive and folder take their names only once they are whole, so a call that was cut short, at
-    any moment, leaves nothing that the next would trust. Several processes may ask at once: one
-    downloads, the others wait.
-
-    Args:
-        url: where the archive is; None is ``SDMVAE_LIBRISPEECH_URL``, else OpenSLR. Any mirror
-            does, as the checksum decides.
-        sha256: of the archive; None is that of dev-clean.
-
-    Raises:
-        CorpusError: if it cannot be downloaded or kept, or is not what it should be.
+    Archive and folder take their names only once they are whole, so a call that was cut short
+    leaves nothing that the next would trust. Of several processes, one downloads and the others
+    wait. ``url`` is by default ``SDMVAE_LIBRISPEECH_URL``, else OpenSLR: any mirror does, as the
+    checksum decides. Raises `CorpusError` for an archive that cannot be downloaded, kept or used.
     """
     folder = cache / "LibriSpeech-dev-clean"
     if folder.is_dir():
@@ -53,47 +46,39 @@ def fetch(cache: Path, url: str | None = None, sha256: str | None = None) -> Pat
     try:
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        message = f"{cache} cannot be made ({error}): name another folder in SDMVAE_CACHE"
-        raise CorpusError(message) from None
+        remedy = "name another folder in SDMVAE_CACHE"
+        raise CorpusError(f"{cache} cannot be made ({error}): {remedy}") from None
     with FileLock(folder.with_suffix(".lock")):
         if not folder.is_dir():
             url = url or os.environ.get("SDMVAE_LIBRISPEECH_URL") or URL
             archive = _download(cache, url, sha256 or SHA256)
-            _unpack_speakers(archive, folder)
+            with tempfile.TemporaryDirectory(dir=cache, prefix="unpacking-") as scratch:
+                unpack(archive, Path(scratch))
+                speakers = Path(scratch, _INSIDE)
+                if not speakers.is_dir():
+                    raise CorpusError(f"{archive} holds no folder {_INSIDE}")
+                speakers.replace(folder)
             archive.unlink()
     return folder
-
-
-def _unpack_speakers(archive: Path, folder: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="unpacking-") as scratch:
-        unpack(archive, Path(scratch))
-        speakers = Path(scratch, _INSIDE)
-        if not speakers.is_dir():
-            raise CorpusError(f"{archive} holds no folder {_INSIDE}")
-        speakers.replace(folder)
 
 
 def _download(cache: Path, url: str, sha256: str) -> Path:
     import pooch  # here, so that a reader who never downloads does not wait for it
 
     try:  # pooch writes to a temporary file, and renames it once its checksum is right
-        archive = pooch.retrieve(
-            url, f"sha256:{sha256}", fname="dev-clean.tar.gz", path=cache, progressbar=True
-        )
+        return Path(pooch.retrieve(url, sha256, "dev-clean.tar.gz", cache, progressbar=True))
     except (OSError, ValueError) as error:  # requests' exceptions are OSErrors
         raise CorpusError(
             f"LibriSpeech could not be downloaded from {url} ({error}); nothing of it was kept: "
             "call again, or name a mirror in SDMVAE_LIBRISPEECH_URL"
         ) from error
-    return Path(archive)
 
 
 def unpack(archive: Path, folder: Path) -> None:
     """Unpack the files and folders of a tar archive into ``folder``, and nowhere else.
 
-    Raises:
-        CorpusError: naming the first member that is a link or a device, or whose path leaves
-            ``folder``; for an archive that is damaged; before Python 3.11.4, which has no filter.
+    Raises `CorpusError`, naming the first member that is a link or a device or leaves ``folder``;
+    for an archive that is damaged; before Python 3.11.4, which has no filter.
     """
     if not hasattr(tarfile, "data_filter"):
         raise CorpusError(f"{archive} cannot be unpacked safely: use Python 3.11.4 or newer")

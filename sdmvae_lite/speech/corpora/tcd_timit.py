@@ -1,11 +1,7 @@
-"""TCD-TIMIT, the corpus of the paper, and NTCD-TIMIT, which holds the same clean speech.
+"""TCD-TIMIT, the corpus of the paper, and NTCD-TIMIT, with the same clean speech: 59 volunteers.
 
 TCD-TIMIT (Harte and Gillen, IEEE Transactions on Multimedia, 2015) needs a licence. NTCD-TIMIT
-(Abdelaziz, Interspeech 2017; Zenodo record 260228) is free for non-commercial use. 59 volunteers
-read 98 sentences each; two divisions of 56 of them into 39, 8 and 9 are in use: ``ntcd``, published
-with NTCD-TIMIT, and ``authors``, that of the paper's authors in their related work and almost
-surely the paper's. Which three of the 42 remaining speakers the paper left out of training is not
-known: all 42 are kept.
+(Abdelaziz, Interspeech 2017; Zenodo record 260228) is free for non-commercial use.
 """
 
 from __future__ import annotations
@@ -14,14 +10,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from .audio import corpus_of_files
 from .corpus import PARTS, Corpus, CorpusError, Faults, Utterance
-from .folders import corpus_of_files, utterances_of, visible
+from .folders import utterances_of, visible
 
 
 def _names(listed: str) -> frozenset[str]:
     return frozenset(listed.split())
 
 
+# Divisions into 39, 8 and 9 of 56 speakers: ``ntcd`` was published with NTCD-TIMIT; ``authors`` is
+# that of the paper's authors in related work, and almost surely the paper's. Which three of its 42
+# other speakers the paper left out of training is not known: all 42 are kept.
 SPLITS: dict[str, dict[str, frozenset[str]]] = {
     "authors": {
         "validation": _names("06M 17F 20M 35M 38F 42M 52M 59F"),
@@ -50,17 +50,13 @@ _EXTRACT_SOUND = """-exec sh -c 'ffmpeg -i "$1" -ac 1 -ar 16000 "${1%.mp4}.wav"'
 _MAX_DEPTH = 4  # folders between the one given and ``volunteers``
 
 
-def tcd_timit_corpus(root: Path, minutes: float | None, split: str | None, on_error: str) -> Corpus:
+def tcd_timit_corpus(root: Path, minutes: float | None, split: str, on_error: str) -> Corpus:
     """Return TCD-TIMIT or NTCD-TIMIT below ``root``, in one of its two published divisions.
 
-    Two layouts are read, ``volunteers/SPEAKER/Clips/straightcam/SENTENCE.wav`` (TCD-TIMIT) and
-    ``Clean/volunteers/SPEAKER/straightcam/SENTENCE.wav`` (NTCD-TIMIT).
-
-    Raises:
-        ValueError: for a ``split`` that is neither ``authors``, the default, nor ``ntcd``.
-        CorpusError: naming the folder, file or speaker that is at fault or absent.
+    Sentences are ``volunteers/SPEAKER/Clips/straightcam/*.wav`` (TCD-TIMIT) or
+    ``Clean/volunteers/SPEAKER/straightcam/*.wav`` (NTCD-TIMIT). Raises ValueError for an unknown
+    ``split``; `CorpusError`, naming the folder, file or speaker that is at fault or absent.
     """
-    split = split or "authors"
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r} of TCD-TIMIT: choose one of {', '.join(SPLITS)}")
     faults: Faults = []
@@ -122,8 +118,7 @@ def _divide(
     chosen.setdefault("train", frozenset(folders) - chosen["validation"] - chosen["test"])
     for part in PARTS:
         for who in sorted(chosen[part] - folders.keys()):
-            where = f"the {part} part of the split {split!r}"
-            faults.append((who, f"speaker {who} of {where} is absent"))
+            faults.append((who, f"speaker {who} of the {part} part of split {split!r} is absent"))
     parts = {part: sorted(chosen[part] & folders.keys()) for part in PARTS}
     outside = sorted(folders.keys() - frozenset().union(*chosen.values()))
     return parts, [(who, f"in no part of the split {split!r}") for who in outside]
