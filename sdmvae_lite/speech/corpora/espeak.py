@@ -1,12 +1,6 @@
-"""espeak-ng, driven in memory through its shared library.
+"""espeak-ng, driven in memory through its shared library, which ``espeakng-loader`` brings.
 
-What `speak` returns depends on its arguments alone. The library is not like that: from one
-utterance to the next it keeps the phase of its pitch flutter, the count of glottal cycles, the
-state of its gain control and of its noise, and offers no way to set them. So each utterance is
-spoken by a freshly loaded library, unloaded afterwards, in about 3 ms; that it is fresh is checked.
-
-The library and its data come with the package ``espeakng-loader``. espeak-ng is GPLv3; it is
-loaded at run time, never linked. The constants are those of its ``speak_lib.h``.
+espeak-ng is GPLv3: it is loaded at run time, never linked. Constants are its ``speak_lib.h``'s.
 """
 
 from __future__ import annotations
@@ -87,7 +81,7 @@ def speak(text: str, accent: str, variant: str, pitch: int = 50, rate: int = 175
         rate: words a minute, 80 to 450.
 
     Raises:
-        EspeakError: if the library or its data cannot be loaded, or the voice is not among them.
+        EspeakError: if library, data or voice cannot be loaded, or nothing is said.
 
     >>> speech = speak("Good morning!", "en-us", "m3")
     >>> speech.rate, [symbol for _, symbol in speech.phonemes][:3]
@@ -115,19 +109,17 @@ def _initialise(library: ctypes.CDLL) -> int:
     data = _loader().get_data_path()
     options = _PHONEMES_IN_IPA | _DONT_EXIT
     sample_rate = library.espeak_Initialize(_SYNCHRONOUS, _BUFFER_MS, data.encode(), options)
-    if sample_rate <= 0:
-        fault = f"cannot read its data in {data}: reinstall the package espeakng-loader"
-        if len(data.encode()) >= _LONGEST_PATH:
-            fault = (
-                f"takes no path of {_LONGEST_PATH} bytes or more, and its data is in {data}: "
-                "put the environment into a folder nearer to the root"
-            )
-        raise EspeakError(f"espeak-ng {fault}")
-    return sample_rate
+    if sample_rate > 0:
+        return sample_rate
+    if len(data.encode()) < _LONGEST_PATH:
+        remedy = "reinstall the package espeakng-loader"
+        raise EspeakError(f"espeak-ng cannot read its data in {data}: {remedy}")
+    limit = f"espeak-ng takes no path of {_LONGEST_PATH} bytes or more, and its data is in {data}"
+    raise EspeakError(f"{limit}: put the environment into a folder nearer to the root")
 
 
 def _set_voice(library: ctypes.CDLL, accent: str, variant: str) -> None:
-    """Choose the voice; an unknown variant, which espeak-ng would leave out, is an error."""
+    """Choose the voice; an unknown variant is an error, where espeak-ng would leave it out."""
     status = library.espeak_SetVoiceByName(f"{accent}+{variant}".encode())
     library.espeak_GetCurrentVoice.restype = ctypes.POINTER(_Voice)
     voice = library.espeak_GetCurrentVoice()
@@ -144,7 +136,13 @@ def _synthesise(library: ctypes.CDLL, text: str, sample_rate: int) -> Speech:
     def receive(samples, n_samples, events):
         if samples and n_samples:
             blocks.append(np.ctypeslib.as_array(samples, (n_samples,)).copy())
-        phonemes.extend(_read_phonemes(events))
+        i = 0
+        while events[i].type != _LIST_END:
+            if events[i].type == _PHONEME:
+                # Eight bytes at most: a longer symbol may be cut within a character.
+                symbol = events[i].id.string.decode("utf-8", errors="ignore")
+                phonemes.append((events[i].sample, symbol.strip(_STRESS).replace(":", "ː")))
+            i += 1
         return 0  # go on
 
     library.espeak_SetSynthCallback(receive)
@@ -156,20 +154,13 @@ def _synthesise(library: ctypes.CDLL, text: str, sample_rate: int) -> Speech:
     return Speech(np.concatenate(blocks), sample_rate, tuple(phonemes))
 
 
-def _read_phonemes(events) -> Iterator[tuple[int, str]]:
-    """Yield (sample, symbol) of the phonemes in an array of events that ends with `_LIST_END`."""
-    i = 0
-    while events[i].type != _LIST_END:
-        if events[i].type == _PHONEME:
-            # Eight bytes at most: a longer symbol may be cut within a character.
-            symbol = events[i].id.string.decode("utf-8", errors="ignore")
-            yield events[i].sample, symbol.strip(_STRESS).replace(":", "ː")
-        i += 1
-
-
 @contextmanager
 def _fresh_library() -> Iterator[ctypes.CDLL]:
-    """Load the library as it is before its first use."""
+    """Load the library as it is before its first use, in about 3 ms, and unload it afterwards.
+
+    From one utterance to the next it keeps the phase of its pitch flutter, its count of glottal
+    cycles, and the state of its gain control and noise, and offers no way to set them.
+    """
     library = _load(_loader().get_library_path())
     if not _is_fresh(library):  # someone else in this process uses it: take a copy of our own
         _unload(library._handle)

@@ -1,10 +1,7 @@
-"""English sentences from a small grammar of the project's own: distinct, and never written down.
+"""English sentences from a small grammar of the project's own, all distinct.
 
-A pattern names its slots and a slot lists its fillers, so every sentence of a pattern is a number
-in mixed radix, one digit a slot. Walking that range with a stride that shares no factor with its
-size meets each number once: no two sentences below `N_DISTINCT` are the same, and no generator of
-random numbers is needed, whose versions could differ. A stride near the golden section spreads the
-walk, so that all words come up about equally often, in neighbouring sentences too.
+A sentence of a pattern is a number in mixed radix, one digit a slot. A stride that shares no factor
+with their count meets each once, without random numbers, whose generators' versions could differ.
 """
 
 from __future__ import annotations
@@ -23,8 +20,8 @@ name: Agnes|Bernard|Chloe|Duncan|Fiona|George|Hannah|Joyce|Keith|Laura|Maurice|N
 |Rachel|Sean|Thea|Vincent
 friend: Arthur|Beth|Callum|Deirdre|Edgar|Faye|Gavin|Isobel|Jonah|Kathleen|Leo|Maeve|Noel|Judith
 |Rufus|Sheila|Toby|Yvonne
-carried: carried|repaired|borrowed|measured|discovered|packed|showed us|painted|sold|weighed
-|wrapped|brought back|polished|counted|hid|photographed
+carried: carried|repaired|borrowed|measured|discovered|packed|showed us|painted|sold|weighed|wrapped
+|brought back|polished|counted|hid|photographed
 carry: carry|repair|borrow|measure|unpack|move|paint|sell|weigh|wrap|bring back|polish|check|hide
 |fetch|choose
 thing: wooden ladder|garden chair|copper kettle|leather suitcase|broken clock|sheepskin rug
@@ -52,7 +49,7 @@ hope: would join us for supper|had already gone to Glasgow|could fix almost anyt
 |owned a much larger house|was going to win the race|found the whole thing funny
 |chose the wrong door|knew how to bake bread|sang better than the others
 said: thought|was sure|told me|heard|had no idea|believed|suggested|wrote to say|dreamed|knew
-"""
+""".replace("\n|", "|")
 
 _PATTERNS = tuple(
     tuple(re.split(r"[{}]", pattern))
@@ -67,10 +64,7 @@ _PATTERNS = tuple(
     )
 )
 
-_FILLERS = {
-    slot: tuple(fillers.split("|"))
-    for slot, fillers in re.findall(r"(\w+): (.+)", _SLOTS.replace("\n|", "|"))
-}
+_FILLERS = {slot: fillers.split("|") for slot, fillers in re.findall(r"(\w+): (.+)", _SLOTS)}
 
 _SIZES = tuple(math.prod(len(_FILLERS[slot]) for slot in pattern[1::2]) for pattern in _PATTERNS)
 
@@ -78,7 +72,7 @@ N_DISTINCT = len(_PATTERNS) * min(_SIZES)  # sentences before the first repetiti
 
 
 def _stride(size: int) -> int:
-    """Return a number near the golden section of ``size`` that shares no factor with it."""
+    """Return a number coprime to ``size`` near its golden section, which mixes the words well."""
     stride = round(size * (math.sqrt(5) - 1) / 2)
     while math.gcd(stride, size) > 1:
         stride += 1

@@ -1,7 +1,6 @@
-"""The corpus that needs no download: synthetic speech of 56 voices, spoken on demand.
+"""The corpus that needs no download: 56 voices of espeak-ng, spoken on demand and never stored.
 
-It is not recorded speech, and a page that shows a number from it has to say so. Nothing is stored:
-espeak-ng speaks a sentence, several hundred times faster than real time, when it is asked for.
+It is not recorded speech, and a page that shows a number from it has to say so.
 """
 
 from __future__ import annotations
@@ -60,12 +59,11 @@ class SyntheticSource:
         return self.render()[1]
 
     def render(self) -> tuple[np.ndarray, Phonemes]:
-        """Return waveform and phonemes: speech between two pauses, over a quiet noise floor.
+        """Return waveform and phonemes: speech between two pauses, over white Gaussian noise.
 
-        espeak-ng's pauses hold digital zeros. The Itakura–Saito divergence depends on ratios of
-        power alone, so frames next to zero would rule the training; recorded speech has none.
-        White Gaussian noise stands in for a quiet room, 50 dB below the loudest sample, some 32 dB
-        below the speech on average.
+        The noise stands in for a quiet room, some 32 dB below the speech on average. Without it,
+        digital zeros, which recorded speech has not, would rule the training: the Itakura–Saito
+        divergence depends on ratios of power alone.
         """
         voice = self.voice
         speech = espeak.speak(self.text, voice.accent, voice.variant, voice.pitch, voice.rate)
@@ -87,8 +85,8 @@ class SyntheticSource:
 def synthetic_corpus(minutes: float | None = None, seed: int = 0) -> Corpus:
     """Return the synthetic corpus: 39, 8 and 9 voices, of 98 sentences each or of ``minutes``.
 
-    The voices are always the same; ``seed`` draws other sentences and other noise. No sentence
-    is said twice. Raises `EspeakError` if espeak-ng cannot be loaded.
+    The voices are always the same; ``seed`` draws other sentences, none said twice, and noise.
+    Raises `EspeakError` if espeak-ng cannot be loaded.
     """
     parts: dict[str, list[Utterance]] = {part: [] for part in PARTS}
     for v, voice in enumerate(VOICES):
@@ -97,17 +95,14 @@ def synthetic_corpus(minutes: float | None = None, seed: int = 0) -> Corpus:
             parts[voice.part].append(Utterance(voice.speaker, f"s{i + 1:02d}", source))
     kept, _ = select(parts, minutes, on_error="raise")
     credit = f"synthetic speech by espeak-ng {espeak.version()}, not recordings of people"
-    return Corpus("synthetic", kept["train"], kept["validation"], kept["test"], credit=credit)
+    return Corpus("synthetic", **kept, skipped=(), credit=credit)
 
 
 def phoneme_frames(utterance: Utterance, hop_length: int = 256) -> list[str]:
     """Return one phoneme label for each frame of a centred STFT, 1 + n_samples // hop of them.
 
-    Frame i takes the phoneme in which its centre, sample i · hop, lies.
-    See :doc:`06_measure_sparsity`.
-
-    Raises:
-        ValueError: naming the utterance, if it is not synthetic: recordings carry no labels.
+    Frame i takes the phoneme at its centre, sample i · hop. Raises ValueError, naming an utterance
+    that is not synthetic: recordings carry no labels. See :doc:`06_measure_sparsity`.
 
     >>> utterance = synthetic_corpus(minutes=0.1).test[0]
     >>> labels = phoneme_frames(utterance)

@@ -1,11 +1,8 @@
-"""The 56 voices of the synthetic corpus: who they are, measured and chosen once.
+"""The 56 voices of the synthetic corpus: a variant of espeak-ng, an accent, a pitch and a pace.
 
-A voice is one of espeak-ng's variants (its formants, breath and roughness) with one of eight
-English accents, at a pitch and pace of its own. Robotic, whispered and comic variants were left
-out by name; those that distort, or are too rough for a fundamental frequency, by measurement. The
-women of the training part share eight variants, with other accents and pitches. No variant speaks
-in two parts, nor do two that sound nearly alike: between parts, long-term spectra differ by 1.4 dB
-or more on average.
+No variant speaks in two parts, and long-term spectra differ between parts by 1.4 dB or more on
+average; the women of the training part share eight variants. Variants that are robotic, whispered,
+comic, distorted or too rough for a fundamental frequency are left out.
 """
 
 from __future__ import annotations
