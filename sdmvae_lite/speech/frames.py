@@ -40,24 +40,19 @@ def load_frames(
     n_jobs: int = -1,
     progress: bool = True,
 ) -> np.ndarray:
-    """Return the power spectra of one part of a corpus, computed once and then memory-mapped.
+    """Return float32 (n_frames, n_bins), memory-mapped: the power spectra of one part of a corpus.
 
-    Utterances are normalised and trimmed as `spectra.training_frames` does, in memory that does
-    not grow with the corpus. Several processes may ask at once: one computes, the others wait.
-    A file that is damaged or empty is made again. See :doc:`12_bring_your_own_speech`.
+    `spectra.training_frames` makes them once, in memory that does not grow with the corpus. Of
+    several processes, one computes and the others wait. A file that is damaged or empty is made
+    again. Writing to the array never changes the file. See :doc:`12_bring_your_own_speech`.
 
     Args:
-        part: ``train``, ``validation`` or ``test``.
         folder: where frames are kept; None is ``frames`` in `store.cache_folder`.
-        n_jobs: threads; -1 is one a core. Within a ``joblib.parallel_config`` the work goes to
-            that backend.
-
-    Returns:
-        float32 (n_frames, n_bins); writing to it changes this copy in memory, never the file.
+        n_jobs: threads, -1 being one a core, or workers of a ``joblib.parallel_config``.
 
     Raises:
-        ValueError: for an unknown part, or one without utterances; naming an utterance that cannot
-            be used, or has changed since the corpus was loaded.
+        ValueError: for an unknown or empty part; naming an utterance that cannot be used, or has
+            changed since the corpus was loaded.
         OSError: naming the file, when it cannot be written; nothing half-written is left.
     """
     if part not in corpus.parts:
@@ -89,8 +84,8 @@ def _spectra(
 ) -> Iterator[np.ndarray]:
     """Yield each utterance's power spectra, in order, computed a round of utterances at a time.
 
-    joblib does not wait for whoever takes its results, and Ray's backend cannot give them one
-    by one: rounds bound what is held in memory, whatever the backend and however slow the disk.
+    Rounds bound what is held in memory: joblib does not wait until its results are taken, and
+    Ray's backend cannot give them one by one.
     """
     ends = accumulate(utterance.source.seconds for utterance in utterances)
     rounds = groupby(zip(utterances, ends, strict=True), key=lambda pair: pair[1] // _ROUND_SECONDS)
@@ -103,14 +98,12 @@ def _spectra(
 
 
 def _spectra_of(utterance: Utterance, digest: str, stft: STFTConfig) -> np.ndarray:
-    """Return the power spectra of an utterance, of whose content the corpus took the digest."""
     try:
         frames = training_frames(utterance.waveform(), stft)
     except ValueError as error:
         raise ValueError(f"{utterance.id}: {error}") from error
     if utterance.source.fingerprint() != digest:
-        changed = f"{utterance.source} has changed since the corpus was loaded"
-        raise CorpusError(f"{changed}: load the corpus again")
+        raise CorpusError(f"{utterance.source} has changed since loading: load the corpus again")
     return frames
 
 

@@ -1,8 +1,4 @@
-"""From waveforms to the power spectra that the models see, and back.
-
-Spectra have one row a frame: a complex spectrum x is (n_frames, n_bins), and the frames of a
-corpus are one float32 matrix of power spectra ``|x|²``, kept on disk by ``frames.py``.
-"""
+"""From waveforms to the power spectra ``|x|²`` that the models see, and back, one row a frame."""
 
 from __future__ import annotations
 
@@ -33,26 +29,15 @@ def sine_window(length: int) -> np.ndarray:
 
 
 def stft(waveform: ArrayLike, stft: STFTConfig = STFTConfig()) -> np.ndarray:
-    """Return the short-time Fourier transform of a waveform (n_samples,).
+    """Return the short-time Fourier transform, complex (1 + n_samples // hop, n_bins).
 
-    Frame i is centred on sample i · hop; the ends are padded with zeros.
-    See :doc:`02_speech_to_spectra`.
-
-    Returns:
-        complex (1 + n_samples // hop, n_bins), at the waveform's precision.
-
-    Raises:
-        ValueError: if the waveform is not one-dimensional, too short, or of unsigned integers.
+    Frame i is centred on sample i · hop; the ends are padded with zeros. The precision is that of
+    the waveform. Raises ValueError if it is not one-dimensional, too short, or of unsigned
+    integers. See :doc:`02_speech_to_spectra`.
     """
+    n_fft, hop = stft.window_length, stft.hop_length
     waveform = _long_enough(waveform, stft)
-    return librosa.stft(
-        waveform,
-        n_fft=stft.window_length,
-        hop_length=stft.hop_length,
-        window=sine_window(stft.window_length),
-        center=True,
-        pad_mode="constant",
-    ).T
+    return librosa.stft(waveform, n_fft=n_fft, hop_length=hop, window=sine_window(n_fft)).T
 
 
 def istft(spectrum: np.ndarray, length: int, stft: STFTConfig = STFTConfig()) -> np.ndarray:
@@ -60,14 +45,9 @@ def istft(spectrum: np.ndarray, length: int, stft: STFTConfig = STFTConfig()) ->
 
     See :doc:`02_speech_to_spectra`.
     """
-    return librosa.istft(
-        spectrum.T,
-        n_fft=stft.window_length,
-        hop_length=stft.hop_length,
-        window=sine_window(stft.window_length),
-        center=True,
-        length=length,
-    )
+    n_fft, hop = stft.window_length, stft.hop_length
+    window = sine_window(n_fft)
+    return librosa.istft(spectrum.T, n_fft=n_fft, hop_length=hop, window=window, length=length)
 
 
 def power_and_phase(spectrum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -83,10 +63,8 @@ def power_and_phase(spectrum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def normalise(waveform: ArrayLike) -> np.ndarray:
     """Return the waveform divided by its largest absolute sample.
 
+    Raises ValueError if it is silent, not finite, or of unsigned integers.
     See :doc:`02_speech_to_spectra`.
-
-    Raises:
-        ValueError: if it is silent, not finite, or of unsigned integers.
     """
     waveform = _as_float(waveform)
     peak = np.abs(waveform).max(initial=0.0)
@@ -100,8 +78,8 @@ def normalise(waveform: ArrayLike) -> np.ndarray:
 def trim(waveform: np.ndarray) -> np.ndarray:
     """Return the waveform without the quiet at its ends, `TRIM_DB` below its loudest frame.
 
-    Cuts a normalised waveform where ``librosa.effects.trim`` does, without the seconds that
-    librosa takes to start. See :doc:`15_paper_code_and_book`.
+    Cuts a normalised waveform where ``librosa.effects.trim``, which takes seconds to start, does.
+    See :doc:`15_paper_code_and_book`.
     """
     frames = _centred_frames(waveform, _LEVEL_LENGTH, _LEVEL_HOP)
     power = np.square(frames, dtype=np.float32).mean(axis=1)
@@ -113,11 +91,9 @@ def training_frames(waveform: ArrayLike, stft: STFTConfig = STFTConfig()) -> np.
     """Return the power spectra of a training utterance, float32 (n_frames, n_bins).
 
     The utterance is normalised and trimmed, or kept whole where the rest would be shorter than a
-    window. The spectra are ``|stft|²`` within 1e-5 of its largest power, at several times the
-    speed: all frames are transformed at once. See :doc:`12_bring_your_own_speech`.
-
-    Raises:
-        ValueError: if the waveform is one that `stft` or `normalise` refuses.
+    window. The spectra are ``|stft|²`` within 1e-5 of its largest power, but all frames are
+    transformed at once, which is several times faster. Raises ValueError where `stft` or
+    `normalise` does. See :doc:`12_bring_your_own_speech`.
     """
     waveform = normalise(_long_enough(waveform, stft))
     trimmed = trim(waveform)
