@@ -1,6 +1,7 @@
 """Dictionaries D of the sparse model z = D a, and what to know of one before using it.
 
 A dictionary is a float tensor of shape (m, k): k atoms of unit Euclidean norm as columns.
+See :doc:`09_build_dictionaries`.
 """
 
 from __future__ import annotations
@@ -14,11 +15,9 @@ from ..config import ModelConfig
 
 
 def identity_dictionary(m: int) -> Tensor:
-    """Return D = I, (m, m): the code is the latent vector itself (paper, Section 4.1.2).
-
-    See :doc:`09_build_dictionaries`.
-    """
-    _check_size("m", m)
+    """Return D = I, (m, m): the code is the latent vector itself (paper, Section 4.1.2)."""
+    if m < 1:
+        raise ValueError(f"m must be at least 1, not {m}")
     return torch.eye(m)
 
 
@@ -29,18 +28,15 @@ def dct_dictionary(m: int, k: int, constant_atom: bool = True) -> Tensor:
     divided by its norm. With ``constant_atom`` the atoms are r = 0 … k-1, and atom 0, of which
     nothing would be left, stays constant, as in the authors' released code. Without it they are
     r = 1 … k, the equation read to the letter, and for k ≥ m the rank is m - 1: no combination of
-    atoms has a mean. See :doc:`09_build_dictionaries`.
-
-    Raises:
-        ValueError: if m or k is below 1, or m = 1 without the constant atom.
+    atoms has a mean.
 
     >>> dct_dictionary(32, 64).shape
     torch.Size([32, 64])
     >>> rank(dct_dictionary(32, 64)), rank(dct_dictionary(32, 64, constant_atom=False))
     (32, 31)
     """
-    _check_size("m", m)
-    _check_size("k", k)
+    if m < 1 or k < 1:
+        raise ValueError(f"m and k must be at least 1, not {m} and {k}")
     if m == 1 and not (constant_atom and k == 1):
         raise ValueError("a DCT dictionary with m = 1 has only its constant atom: use k = 1")
     position = torch.arange(m, dtype=torch.float64).unsqueeze(1)
@@ -62,8 +58,6 @@ def build_dictionary(config: ModelConfig) -> Tensor:
 def coherence(dictionary: Tensor) -> float:
     """Return the largest absolute inner product of two different atoms, in [0, 1].
 
-    See :doc:`09_build_dictionaries`.
-
     >>> coherence(identity_dictionary(4))
     0.0
     """
@@ -73,18 +67,12 @@ def coherence(dictionary: Tensor) -> float:
 
 
 def singular_values(dictionary: Tensor) -> Tensor:
-    """Return the singular values in descending order, (min(m, k),).
-
-    See :doc:`09_build_dictionaries`.
-    """
+    """Return the singular values in descending order, (min(m, k),)."""
     return torch.linalg.svdvals(dictionary.double())
 
 
 def rank(dictionary: Tensor) -> int:
-    """Return the dimension of the space that the atoms span, up to rounding in float32.
-
-    See :doc:`09_build_dictionaries`.
-    """
+    """Return the dimension of the space that the atoms span, up to rounding in float32."""
     values = singular_values(dictionary)
     tolerance = values[0] * max(dictionary.shape) * torch.finfo(torch.float32).eps
     return int((values > tolerance).sum())
@@ -103,8 +91,3 @@ def check_dictionary(dictionary: Tensor) -> None:
             f"atom {worst} of the dictionary has norm {norms[worst]:.4g}: "
             "divide every column by its norm"
         )
-
-
-def _check_size(name: str, value: int) -> None:
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, not {value}")

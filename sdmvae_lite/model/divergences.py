@@ -2,7 +2,8 @@ r"""Every divergence of the book, as a pure function named as its chapter names 
 
 All take tensors of one shape, or that broadcast to one, and return one value per element: sum over
 the last axis for the divergence of a frame. Log-variances are natural logarithms. All are finite
-and differentiable in float32 wherever the true value is finite.
+and differentiable in float32 wherever the true value is finite. Those of sparse codes are derived
+in :doc:`07_variational_sparse_coding` and :doc:`08_sparsity_promoting_prior`.
 """
 
 from __future__ import annotations
@@ -90,7 +91,6 @@ def ard_kl(mu: Tensor, logvar: Tensor) -> Tensor:
     .. math:: \tfrac12 \log\left(1 + \frac{\mu^2}{\sigma^2}\right)
 
     Zero for a coefficient without a signal, and the same when μ and σ are scaled together.
-    See :doc:`08_sparsity_promoting_prior`.
 
     >>> ard_kl(torch.tensor(0.0), torch.tensor(-3.0)).item()
     0.0
@@ -103,8 +103,6 @@ def ard_kl(mu: Tensor, logvar: Tensor) -> Tensor:
 def ard_kl_at(mu: Tensor, logvar: Tensor, gamma: Tensor) -> Tensor:
     r"""Return the KL to :math:`\mathcal N(0, \gamma)` for any variances γ > 0 (paper, eq. 7).
 
-    See :doc:`08_sparsity_promoting_prior`.
-
     >>> mu, logvar = torch.tensor(0.5), torch.tensor(-1.0)
     >>> gamma = optimal_gamma(mu, logvar)
     >>> torch.allclose(ard_kl_at(mu, logvar, gamma), ard_kl(mu, logvar))
@@ -114,10 +112,7 @@ def ard_kl_at(mu: Tensor, logvar: Tensor, gamma: Tensor) -> Tensor:
 
 
 def optimal_gamma(mu: Tensor, logvar: Tensor) -> Tensor:
-    r"""Return the prior variances that minimise the KL, :math:`\gamma = \mu^2 + \sigma^2` (eq. 9).
-
-    See :doc:`08_sparsity_promoting_prior`.
-    """
+    r"""Return the prior variances of least KL, :math:`\gamma = \mu^2 + \sigma^2` (paper, eq. 9)."""
     return mu.square() + logvar.exp()
 
 
@@ -125,8 +120,6 @@ def bernoulli_kl(logit: Tensor, prior_logit: Tensor) -> Tensor:
     r"""Return the KL between two Bernoulli distributions given by their logits.
 
     .. math:: g \log\frac{g}{g_0} + (1-g) \log\frac{1-g}{1-g_0}, \qquad g = \mathrm{sigmoid}(l)
-
-    See :doc:`07_variational_sparse_coding`.
     """
     g = torch.sigmoid(logit)
     active = logsigmoid(logit) - logsigmoid(prior_logit)
@@ -143,11 +136,7 @@ def spike_and_slab_kl(mu: Tensor, logvar: Tensor, gate_logit: Tensor, alpha: flo
     .. math:: g\,\mathrm{KL}\left(\mathcal N(\mu,\sigma^2)\,\|\,\mathcal N(0,1)\right)
               + \mathrm{KL}\left(\mathrm{Bern}(g)\,\|\,\mathrm{Bern}(\alpha)\right)
 
-    Tonolini, Jensen and Murray-Smith, 2020, in its fixed-prior form.
-    See :doc:`07_variational_sparse_coding`.
-
-    Raises:
-        ValueError: unless 0 < alpha < 1.
+    Tonolini, Jensen and Murray-Smith, 2020, with a fixed prior; α is strictly between 0 and 1.
     """
     if not 0.0 < alpha < 1.0:
         raise ValueError(f"alpha must be strictly between 0 and 1, not {alpha}")
@@ -167,7 +156,7 @@ def spike_and_slab_kl_between(
     r"""Return the KL between two spike-and-slab distributions, as VSC's pseudo-inputs need it.
 
     The slabs are compared with the probability that the posterior is active (Tonolini, Jensen and
-    Murray-Smith, 2020). See :doc:`07_variational_sparse_coding`.
+    Murray-Smith, 2020).
     """
     slab = torch.sigmoid(gate_logit) * gaussian_kl_between(mu, logvar, prior_mu, prior_logvar)
     return slab + bernoulli_kl(gate_logit, prior_gate_logit)

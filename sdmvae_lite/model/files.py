@@ -19,35 +19,30 @@ from .models import CLASSES, VAE, build_model
 
 
 def save_model(model: VAE, folder: str | os.PathLike[str], **notes: Any) -> Path:
-    """Write a model's weights and configuration to a new folder, and return its path.
+    """Write a model's weights and configuration to a new folder, whole or not at all.
 
-    Args:
-        notes: anything JSON can hold, kept beside the configuration for whoever opens the file.
+    Return the folder's path. ``notes``, anything JSON can hold, are kept beside the configuration.
 
     Raises:
         FileExistsError: if there is something at ``folder`` already; it is left as it is.
-        OSError: naming the folder, if it cannot be written, as on a full disk; nothing is left.
+        OSError: naming the folder, if it cannot be written, as on a full disk.
     """
     folder = Path(folder).expanduser()
     description = {"class": class_name(type(model)), "model": to_dict(model.config), "notes": notes}
-    files = {
-        "weights.safetensors": save(on_cpu(model.state_dict())),
-        "model.json": f"{json.dumps(description, indent=2)}\n".encode(),
-    }
-    write_folder(folder, files)
+    text = f"{json.dumps(description, indent=2)}\n".encode()
+    weights = save(on_cpu(model.state_dict()))
+    write_folder(folder, {"weights.safetensors": weights, "model.json": text})
     return folder
 
 
 def load_model(folder: str | os.PathLike[str], kind: type[VAE] | None = None) -> VAE:
     """Return the model that `save_model` wrote, on the CPU and ready to resynthesise.
 
-    Args:
-        kind: the class of a model of one's own, which no file holds; None is the package's.
+    ``kind`` is the class of a model of one's own, which no file holds; None is the package's.
 
     Raises:
         FileNotFoundError: if a file is missing, naming it.
-        ValueError: if a file is damaged, the model is of another class, or the weights are of
-            another configuration.
+        ValueError: if a file is damaged, or of another class or configuration than it says.
     """
     folder = Path(folder).expanduser()
     description, weights = folder / "model.json", folder / "weights.safetensors"
@@ -67,20 +62,18 @@ def load_model(folder: str | os.PathLike[str], kind: type[VAE] | None = None) ->
             f"{folder} is a model of the class {name}, not {expected}: "
             f"define the class and call load_model(folder, kind={short})"
         )
-    model = build_model(config, seed=0, kind=kind)
     try:
-        load_state(model, load_file(weights))
-    except (SafetensorError, ValueError) as error:
+        state = load_file(weights)
+    except SafetensorError as error:
         raise ValueError(f"{weights} does not hold the weights of {description}: {error}") from None
-    return model.eval()
+    return load_state(build_model(config, seed=0, kind=kind), state, weights).eval()
 
 
 def describe_model(model: VAE) -> dict[str, Any]:
-    """Return, as JSON, what decides all that a model computes beside the package's own code.
+    """Return, as JSON, the class, configuration and weights that decide what a model computes.
 
-    That is its class, its configuration and its weights; for a class of one's own also the text
-    that defines it, the whole file or notebook cell, and the numbers and strings that it takes
-    from outside of it. Functions that it calls elsewhere are not seen.
+    For a class of one's own also the text of the file or notebook cell that defines it, and the
+    numbers and strings that it takes from outside. Functions that it calls elsewhere are not seen.
 
     Raises:
         ValueError: if a class of one's own has no text, as one typed at a prompt.
@@ -95,10 +88,9 @@ def describe_model(model: VAE) -> dict[str, Any]:
 
 def _source(kind: type) -> str:
     """Digest a class by its methods: those of a notebook know their cell, the class does not."""
-    methods = [value for value in vars(kind).values() if inspect.isfunction(value)]
-    things: list[Any] = [*methods] or [kind]
+    methods: list[Any] = [value for value in vars(kind).values() if inspect.isfunction(value)]
     try:
-        texts = {"".join(inspect.findsource(thing)[0]) for thing in things}
+        texts = {"".join(inspect.findsource(thing)[0]) for thing in methods or [kind]}
     except (OSError, TypeError):
         raise ValueError(
             f"the text of the class {kind.__name__} is not found, nor would be a change in it: "
@@ -129,28 +121,27 @@ def class_name(kind: type[VAE]) -> str:
     return kind.__name__ if _is_own(kind) else f"sdmvae_lite.{kind.__name__}"
 
 
-def load_state(model: VAE, state: dict[str, Tensor]) -> None:
-    """Load weights that are the model's by name, shape and type, and finite.
+def load_state(model: VAE, state: dict[str, Tensor], path: Path) -> VAE:
+    """Return the model with the weights that were read from ``path``.
 
     Raises:
-        ValueError: naming the first that is not.
+        ValueError: naming the file and the first weight that is not the model's by name, shape and
+            type, or not finite.
     """
-    found, expected = _described(state), _described(model.state_dict())
+    expected, found = (
+        {name: f"{tuple(value.shape)} {value.dtype}" for name, value in tensors.items()}
+        for tensors in (model.state_dict(), state)
+    )
     for name in sorted(expected.keys() | found.keys()):
+        refused = f"{path} does not hold the weights of {model.config.name}: {name}"
         if expected.get(name) != found.get(name):
-            raise ValueError(f"{name}: expected {expected.get(name)}, found {found.get(name)}")
+            raise ValueError(f"{refused}: expected {expected.get(name)}, found {found.get(name)}")
         if not torch.isfinite(state[name]).all():
-            raise ValueError(f"{name} holds NaN or infinite values")
+            raise ValueError(f"{refused} holds NaN or infinite values")
     model.load_state_dict(state)
-
-
-def _described(state: dict[str, Tensor]) -> dict[str, str]:
-    return {name: f"{tuple(value.shape)} {value.dtype}" for name, value in state.items()}
+    return model
 
 
 def on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return copies of tensors on the CPU, apart in memory as a file wants them."""
-    layout = torch.contiguous_format
-    return {
-        name: value.detach().cpu().clone(memory_format=layout) for name, value in tensors.items()
-    }
+    return {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}

@@ -48,11 +48,8 @@ class ModelOutput(NamedTuple):
 class VAE(nn.Module):
     """Variational autoencoder of power spectra (Leglaive et al., 2018; paper, Section 2).
 
-    A subclass that changes its methods is a model of its own, wherever these three go.
-    See :doc:`12_bring_your_own_speech`.
-
-    Raises:
-        ValueError: if the configuration is of another model.
+    A subclass that changes its methods goes wherever these three go: see
+    :doc:`12_bring_your_own_speech`. A configuration of another model is a ValueError.
     """
 
     takes = "vae"  # the ``model`` of the configurations that it is built from
@@ -87,19 +84,15 @@ class VAE(nn.Module):
     def forward(
         self, frames: Tensor, sample: bool = True, generator: Generator | None = None
     ) -> ModelOutput:
-        """Encode, take a sample or the posterior mean, and decode.
+        """Encode power spectra (batch, n_bins) and decode a sample of the posterior, or its mean.
 
-        Args:
-            frames: power spectra, (batch, n_bins).
-            sample: draw from the posterior, as training does; False decodes its mean, as
-                resynthesis does.
-            generator: source of the noise; None is torch's global one.
+        Training needs ``sample``, with noise from ``generator`` (None: torch's global one);
+        resynthesis decodes the mean.
         """
         mu, logvar = self.encode(frames)
         code = reparametrise(mu, logvar, generator) if sample else mu
-        return ModelOutput(
-            self.decode(self.synthesis(code)), mu, self.kl(mu, logvar), self.gamma(mu, logvar)
-        )
+        log_variance = self.decode(self.synthesis(code))
+        return ModelOutput(log_variance, mu, self.kl(mu, logvar), self.gamma(mu, logvar))
 
     def kl(self, mu: Tensor, logvar: Tensor) -> Tensor:
         """Return the divergence of each coefficient from its prior, (batch, code_size)."""
@@ -124,28 +117,20 @@ class SDMVAE(VAE):
     optimum γ = μ² + σ² (eq. 9), which turns the KL into ½ log(1 + μ²/σ²). D, (m, code_size) with
     unit-norm columns, is what the configuration names unless one is given.
     See :doc:`10_train_sdm_vae`.
-
-    Raises:
-        ValueError: also if the dictionary does not fit, or is not normalised.
     """
 
     takes = "sdm-vae"
     dictionary: Tensor  # D, (m, code_size)
 
     def __init__(
-        self,
-        config: ModelConfig = ModelConfig(model="sdm-vae"),
-        dictionary: Tensor | None = None,
+        self, config: ModelConfig = ModelConfig(model="sdm-vae"), dictionary: Tensor | None = None
     ) -> None:
         super().__init__(config)
-        if dictionary is None:
-            dictionary = build_dictionary(config)
+        dictionary = build_dictionary(config) if dictionary is None else dictionary
         check_dictionary(dictionary)
-        if dictionary.shape != (config.m, config.code_size):
-            raise ValueError(
-                f"the dictionary has shape {tuple(dictionary.shape)}, "
-                f"the model needs {(config.m, config.code_size)}"
-            )
+        found, needed = tuple(dictionary.shape), (config.m, config.code_size)
+        if found != needed:
+            raise ValueError(f"the dictionary has shape {found}, the model needs {needed}")
         self.register_buffer("dictionary", dictionary.clone())
 
     def synthesis(self, code: Tensor) -> Tensor:
@@ -230,13 +215,11 @@ class VSC(VAE):
         alpha = torch.logit(activity.new_tensor(self.config.alpha))
         return self.config.m * bernoulli_kl(activity, alpha)
 
-    def _against_pseudo_inputs(
-        self, frames: Tensor, mu: Tensor, logvar: Tensor, gate_logit: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _against_pseudo_inputs(self, frames: Tensor, *posterior: Tensor) -> tuple[Tensor, Tensor]:
         """Return KL and prior second moment, averaged over the classifier's weights."""
         weights = torch.softmax(self.classifier(torch.log1p(frames)), dim=-1)  # (batch, U)
         prior = self.encode(self.log_pseudo_inputs.exp())  # each (U, m)
-        each = mu.unsqueeze(1), logvar.unsqueeze(1), gate_logit.unsqueeze(1)  # (batch, 1, m)
+        each = (value.unsqueeze(1) for value in posterior)  # each (batch, 1, m)
         kl = spike_and_slab_kl_between(*each, *prior)  # (batch, U, m)
         second_moment = torch.sigmoid(prior[2]) * optimal_gamma(prior[0], prior[1])
         return torch.einsum("bu,bum->bm", weights, kl), weights @ second_moment
@@ -248,7 +231,7 @@ CLASSES = {kind.takes: kind for kind in (VAE, VSC, SDMVAE)}
 def reparametrise(mu: Tensor, logvar: Tensor, generator: Generator | None = None) -> Tensor:
     """Return a sample μ + σ ε of the Gaussian posterior, ε standard normal (Algorithm 1).
 
-    The shapes of all three are equal. See :doc:`04_derive_the_elbo`.
+    See :doc:`04_derive_the_elbo`.
     """
     noise = torch.randn(mu.shape, dtype=mu.dtype, device=mu.device, generator=generator)
     return mu + torch.exp(0.5 * logvar) * noise

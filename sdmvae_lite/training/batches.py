@@ -6,7 +6,6 @@ import mmap
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeGuard
 
 import numpy as np
 import torch
@@ -21,24 +20,25 @@ CHUNK = 4096  # frames that are looked at in one go
 def hold_frames(
     frames: np.ndarray | Tensor, part: str, n_bins: int, device: torch.device
 ) -> Frames:
-    """Return frames ready for training: a tensor on the device, or the store where it is too large.
+    """Return power spectra (n_frames, n_bins) ready for training, as a tensor on the device.
 
-    Frames are streamed when they are a memory-mapped store, whole, that is larger in float32 than
-    `config.memory_budget`; a slice of one is read into memory.
-
-    Args:
-        frames: power spectra, (n_frames, n_bins).
-        part: what an error calls them.
+    Only a whole memory-mapped store, larger in float32 than `config.memory_budget`, stays as it is,
+    to be streamed; a slice of one is read into memory.
 
     Raises:
-        ValueError: if there are no frames, or they have other bins or are no power spectra.
+        ValueError: if the frames, called ``part``, are none, of other bins or no power spectra.
     """
     if frames.ndim != 2 or len(frames) == 0 or frames.shape[1] != n_bins:
         raise ValueError(
             f"{part} frames have shape {tuple(frames.shape)}, the model needs (n_frames, {n_bins})"
         )
     held: Frames
-    if _is_whole_store(frames) and 4 * frames.size > memory_budget():
+    if (
+        isinstance(frames, np.memmap)
+        and isinstance(frames.base, mmap.mmap)  # a slice does not know where in the file it begins
+        and frames.flags.c_contiguous
+        and 4 * frames.size > memory_budget()
+    ):
         held = frames
     else:
         with warnings.catch_warnings():
@@ -47,17 +47,8 @@ def hold_frames(
             held = torch.as_tensor(frames, dtype=torch.float32).to(device)
     for chunk in chunks(held, device):
         if not (torch.isfinite(chunk).all() and chunk.min() >= 0):
-            raise ValueError(
-                f"{part} frames hold negative, NaN or infinite values: not power spectra"
-            )
+            raise ValueError(f"{part} frames hold negative, NaN or infinite values, not powers")
     return held
-
-
-def _is_whole_store(frames: np.ndarray | Tensor) -> TypeGuard[np.memmap]:
-    """Whether rows can be read from the file: a slice of a store does not know where it begins."""
-    if not isinstance(frames, np.memmap):
-        return False
-    return isinstance(frames.base, mmap.mmap) and frames.flags.c_contiguous
 
 
 def chunks(frames: Frames, device: torch.device) -> Iterator[Tensor]:
@@ -72,15 +63,12 @@ def chunks(frames: Frames, device: torch.device) -> Iterator[Tensor]:
 def ordered(
     frames: Frames, batch_size: int, generator: Generator, shuffle: bool = True
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield what one epoch goes through: frames in memory, and the order in which to take them.
+    """Yield what one epoch goes through: frames (n, n_bins) and the order (n,) to take them in.
 
-    Resident frames come as they are, once, in a random order of all. A store that is streamed
-    comes in parts of half the memory budget, each a random choice of blocks of ``batch_size``
-    neighbouring frames, read while training is busy with the part before; within a part the
-    order is random again. Without ``shuffle`` everything comes as it lies in the store.
-
-    Yields:
-        pairs of frames (n, n_bins) and a permutation (n,) of their rows.
+    Frames in memory come once, in a random order of all. A store that is streamed comes in parts of
+    half the memory budget, each a random choice of blocks of ``batch_size`` neighbouring frames,
+    read while training is busy with the part before; within a part the order is random again.
+    Without ``shuffle`` everything comes as it lies in the store.
     """
     device = generator.device
 
@@ -116,8 +104,7 @@ def _gather(frames: np.memmap, starts: Tensor, length: int) -> Tensor:
 
 def _read(frames: np.memmap, start: int, length: int) -> np.ndarray:
     """Some rows of a store, read from its file: mapped pages would count as memory in use."""
-    n_bins = frames.shape[1]
-    length = min(length, len(frames) - start)
-    offset = frames.offset + start * n_bins * frames.itemsize
-    rows = np.fromfile(str(frames.filename), frames.dtype, length * n_bins, offset=offset)
-    return rows.reshape(length, n_bins).astype(np.float32, copy=False)
+    n_bins, offset = frames.shape[1], frames.offset + start * frames.strides[0]
+    count = n_bins * min(length, len(frames) - start)
+    rows = np.fromfile(str(frames.filename), frames.dtype, count, offset=offset)
+    return rows.reshape(-1, n_bins).astype(np.float32, copy=False)

@@ -18,10 +18,8 @@ from ..model.models import VAE
 from ..store import digest, method, write
 from .batches import Frames, chunks
 
-_METHOD = (
-    *("model.dictionaries", "model.divergences", "model.models"),
-    *("training.batches", "training.checkpoints", "training.fit"),
-)
+_MODEL = "model.dictionaries", "model.divergences", "model.models"
+_TRAINING = "training.batches", "training.checkpoints", "training.fit"
 
 
 class TrainingState(NamedTuple):
@@ -50,8 +48,7 @@ def load_checkpoint(
 ) -> TrainingState:
     """Bring model and generator to where the checkpoint left them; return the rest.
 
-    A checkpoint from a GPU can be taken up on a CPU, and the other way round: the run goes on with
-    other noise, from a generator that stays as it is.
+    Between GPU and CPU the generator stays as it is: the run goes on with other noise.
 
     Raises:
         ValueError: if the file is damaged, or of another run, naming what differs.
@@ -69,7 +66,7 @@ def load_checkpoint(
         ) from error
     differing = [
         f"{name} was {written.get(name)}, is now {run.get(name)}"
-        for name in {**written, **run}
+        for name in written | run
         if written.get(name) != run.get(name)
     ]
     if differing:
@@ -77,24 +74,20 @@ def load_checkpoint(
             f"{path} is of another run ({'; '.join(differing)}): give `fit` all that it had at the "
             "start, the model built anew from its seed, or name another checkpoint, or remove this"
         )
-    load_state(model, _under("model", tensors))
+    load_state(model, _under("model.", tensors), path)
     moments: dict[int, dict[str, Tensor]] = {}
-    for name, value in _under("optimiser", tensors).items():
+    for name, value in _under("optimiser.", tensors).items():
         index, moment = name.split(".", 1)
         moments.setdefault(int(index), {})[moment] = value
     if len(tensors["generator"]) == len(generator.get_state()):  # else it is of another device
         generator.set_state(tensors["generator"])
-    return TrainingState(_under("best", tensors), moments, history)
+    return TrainingState(_under("best.", tensors), moments, history)
 
 
 def describe_run(
     model: VAE, training: TrainingConfig, train: Frames, validation: Frames
 ) -> dict[str, Any]:
-    """Return, as JSON, all that decides how a run of a model ends, before its first step.
-
-    Raises:
-        ValueError: as `describe_model` does.
-    """
+    """Return, as JSON, all that decides how a run of a model ends, before its first step."""
     streamed = f"streamed within {memory_budget()} bytes"
     return {
         **describe_model(model),
@@ -102,12 +95,11 @@ def describe_run(
         "train frames": _content(train),
         "validation frames": _content(validation),
         "train frames held": "in memory" if isinstance(train, Tensor) else streamed,
-        "method": method(*_METHOD),
+        "method": method(*_MODEL, *_TRAINING),
     }
 
 
 def _content(frames: Frames) -> str:
-    """How many frames there are, and a digest of them in float32."""
     checksum = hashlib.sha256()
     for chunk in chunks(frames, torch.device("cpu")):
         checksum.update(chunk.cpu().numpy().tobytes())
@@ -119,8 +111,5 @@ def _checksum(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(f"{prefix}."): value
-        for name, value in tensors.items()
-        if name.startswith(f"{prefix}.")
-    }
+    cut = len(prefix)
+    return {name[cut:]: value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,7 +1,6 @@
-"""Algorithm 1: training one model, stopped early, resumable to the bit.
+"""Algorithm 1 for every model with the methods of `VAE`: stopped early, resumable to the bit.
 
-`fit` is the loop that :doc:`05_train_a_vae` builds up and :doc:`10_train_sdm_vae` compares with the
-paper line by line, for every model with the methods of `model.models.VAE`.
+:doc:`05_train_a_vae` builds it up, :doc:`10_train_sdm_vae` compares it with the paper by line.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import add
 from pathlib import Path
@@ -26,15 +25,15 @@ from ..model.models import VAE, loss
 from .batches import Frames, chunks, hold_frames, ordered
 from .checkpoints import TrainingState, describe_run, load_checkpoint, save_checkpoint
 
+Losses = Sequence[float]  # reconstruction and KL, means over frames
 VALIDATION_SEED = 20_220_918  # the noise is the same in every epoch and every run
 
 
 @dataclass
 class History:
-    """Losses per frame after each epoch, and which epoch was best.
+    """Losses of each epoch: sums over bins and coefficients, averaged over frames.
 
-    Losses are sums over bins and coefficients, averaged over frames, without constants:
-    ``loss`` = ``reconstruction`` + ``kl`` is the negative ELBO.
+    ``loss`` = ``reconstruction`` + ``kl`` is the negative ELBO without its constants.
     """
 
     train_reconstruction: list[float] = field(default_factory=list)
@@ -60,19 +59,11 @@ class History:
         """Return the epoch of the lowest validation loss, counted from 1; 0 before the first."""
         return 1 + int(np.argmin(self.validation_loss)) if self.epochs else 0
 
-    def append(
-        self, train: tuple[float, float], validation: tuple[float, float], seconds: float
-    ) -> None:
-        """Add an epoch's losses, each a pair of reconstruction and KL, and what it took.
-
-        Raises:
-            FloatingPointError: if one is not finite, naming the epoch.
-        """
-        self.train_reconstruction.append(train[0])
-        self.train_kl.append(train[1])
-        self.validation_reconstruction.append(validation[0])
-        self.validation_kl.append(validation[1])
-        self.seconds.append(seconds)
+    def append(self, train: Losses, validation: Losses, seconds: float) -> None:
+        """Add an epoch; a FloatingPointError names it if a loss is not finite."""
+        fields = vars(self).values()
+        for values, value in zip(fields, (*train, *validation, seconds), strict=True):
+            values.append(value)
         if not math.isfinite(self.train_loss[-1] + self.validation_loss[-1]):
             raise FloatingPointError(
                 f"the loss is no longer finite in epoch {self.epochs}: "
@@ -97,19 +88,15 @@ def fit(
     that it came with, so that the same call can be given again. See :doc:`10_train_sdm_vae`.
 
     Args:
-        model: initialised, for instance by ``build_model(config, seed)``.
-        train: power spectra, (n_frames, n_bins).
-        validation: likewise, of other speakers.
-        device: ``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:1``.
+        train: power spectra, (n_frames, n_bins), of other speakers than ``validation``.
+        device: as `find_device` takes it.
         checkpoint: a file that is written after every epoch; where it exists, the same call goes
             on from it, and on a CPU ends exactly as if it had never stopped.
-        progress: show a bar with the losses and the time left.
 
     Raises:
         ValueError: if frames are missing, do not fit the model or are no power spectra; if the
-            checkpoint is damaged or of anything else, naming it; for an unknown device.
+            checkpoint is damaged or of another run, naming it.
         OSError: naming the checkpoint, if it cannot be written, as on a full disk.
-        RuntimeError: if CUDA is asked for and absent.
         FloatingPointError: if the loss stops being finite, naming the epoch.
     """
     target = find_device(device)
@@ -127,10 +114,8 @@ def fit(
         if path is not None and path.exists():
             state = load_checkpoint(path, model, generator, run)
             best, history = state.best, History(**state.history)
-            groups = optimiser.state_dict()["param_groups"]
-            optimiser.load_state_dict({"state": state.moments, "param_groups": groups})
-        bar = tqdm(total=training.max_epochs, initial=history.epochs, disable=not progress)
-        with bar:
+            optimiser.load_state_dict(optimiser.state_dict() | {"state": state.moments})
+        with tqdm(total=training.max_epochs, initial=history.epochs, disable=not progress) as bar:
             while not finished(history, training):
                 began = time.monotonic()
                 model.begin_epoch(history.epochs)
@@ -140,13 +125,10 @@ def fit(
                 if history.best_epoch == history.epochs:
                     best = copy.deepcopy(model.state_dict())
                 if path is not None:
-                    moments = optimiser.state_dict()["state"]
-                    state = TrainingState(best, moments, to_dict(history))
+                    state = TrainingState(best, optimiser.state_dict()["state"], to_dict(history))
                     save_checkpoint(path, model, generator, run, state)
                 bar.update()
-                bar.set_postfix(
-                    validation=f"{history.validation_loss[-1]:.1f}", best=history.best_epoch
-                )
+                bar.set_postfix(validation=f"{sum(validated):.1f}", best=history.best_epoch)
     except BaseException:
         best = start
         raise
@@ -162,8 +144,8 @@ def _train_epoch(
     optimiser: torch.optim.Optimizer,
     generator: Generator,
     training: TrainingConfig,
-) -> tuple[float, float]:
-    """Go once over the frames; return the mean reconstruction and KL of its batches."""
+) -> Losses:
+    """Go once over the frames; return the mean reconstruction and KL."""
     model.train()
     totals = torch.zeros(2, dtype=torch.float64, device=generator.device)
     for batch in _batches(frames, generator, training):
@@ -173,8 +155,7 @@ def _train_epoch(
         (reconstruction + kl).backward()
         optimiser.step()
         totals += len(batch) * torch.stack((reconstruction, kl)).detach()
-    reconstruction, kl = (totals / len(frames)).tolist()
-    return reconstruction, kl
+    return (totals / len(frames)).tolist()
 
 
 def _batches(frames: Frames, generator: Generator, training: TrainingConfig) -> Iterator[Tensor]:
@@ -184,13 +165,10 @@ def _batches(frames: Frames, generator: Generator, training: TrainingConfig) -> 
 
 
 @torch.no_grad()
-def validation_losses(model: VAE, frames: Frames) -> tuple[float, float]:
-    """Return mean reconstruction and KL of a sampled code, under noise that is always the same.
+def validation_losses(model: VAE, frames: Frames) -> Losses:
+    """Return mean reconstruction and KL of frames (n_frames, n_bins), under noise always the same.
 
     See :doc:`07_variational_sparse_coding`.
-
-    Args:
-        frames: power spectra, (n_frames, n_bins), on the model's device.
     """
     model.eval()
     device = next(model.parameters()).device
@@ -198,8 +176,7 @@ def validation_losses(model: VAE, frames: Frames) -> tuple[float, float]:
     totals = torch.zeros(2, dtype=torch.float64, device=device)
     for batch in chunks(frames, device):
         totals += len(batch) * torch.stack(loss(model, batch, model(batch, generator=generator)))
-    reconstruction, kl = (totals / len(frames)).tolist()
-    return reconstruction, kl
+    return (totals / len(frames)).tolist()
 
 
 def finished(history: History, training: TrainingConfig) -> bool:
@@ -209,13 +186,9 @@ def finished(history: History, training: TrainingConfig) -> bool:
 
 
 def find_device(name: str = "auto") -> torch.device:
-    """Return the torch device called ``name``; ``auto`` is CUDA where there is one, else the CPU.
+    """Return the device ``cpu``, ``cuda``, ``cuda:1``, or ``auto``: CUDA where there is one.
 
-    See :doc:`12_bring_your_own_speech`.
-
-    Raises:
-        ValueError: for another kind of device, which nobody has tried.
-        RuntimeError: if CUDA is asked for and absent.
+    A RuntimeError if CUDA is asked for and absent. See :doc:`12_bring_your_own_speech`.
 
     >>> find_device("cpu")
     device(type='cpu')
