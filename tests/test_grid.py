@@ -137,6 +137,8 @@ def test_a_run_goes_on_from_its_checkpoint_and_from_no_other(corpus, monkeypatch
     assert train_run(RUNS[0], corpus, "cpu", progress=False).history.seconds != seconds
     first, second = (train_run(RUNS[2], corpus, "cpu", progress=False) for _ in range(2))
     assert first.history.seconds != second.history.seconds
+    with pytest.raises(ValueError, match="does not hold the class Halved: give it to the Run"):
+        train_run(replace(RUNS[2], kind="Halved"), corpus, "cpu", progress=False)
 
 
 def test_records_of_something_else_are_refused(corpus, alone, tmp_path):

@@ -49,8 +49,7 @@ def test_a_record_is_the_same_after_a_file(folder, record):
     write_record(path, varied)
     assert read_record(path) == varied
     assert read_record(path).row == f"{record.model.name}-laplace-lr-0.001"
-    with pytest.raises(ValueError, match="does not hold the class Laplace"):
-        _ = read_record(path).run
+    assert read_record(path).run.kind == "Laplace"
 
 
 def test_means_count_utterances_but_for_hoyer_where_they_count_frames(folder):
@@ -135,8 +134,8 @@ def test_the_records_are_found_without_a_checkout_too(monkeypatch, tmp_path):
     """Beside an installed package a folder called results is somebody else's."""
     assert results_folder() == ROOT / "results"
     (tmp_path / "results").mkdir()
-    monkeypatch.setattr(module, "_ROOT", tmp_path)
-    installed = ROOT / "sdmvae_lite" / "results"  # where the installer puts them
+    monkeypatch.setattr(module, "_PACKAGE", tmp_path / "sdmvae_lite")
+    installed = tmp_path / "sdmvae_lite" / "results"  # where the installer puts them
     assert results_folder() == installed
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "another"\n')
     assert results_folder() == installed

@@ -16,15 +16,12 @@ import numpy as np
 from safetensors.torch import load_file
 
 from sdmvae_lite.config import PRESETS, ModelConfig, STFTConfig, get_preset
-from sdmvae_lite.model.models import build_model
 from sdmvae_lite.speech.corpora import Corpus, Utterance, load_corpus
 from sdmvae_lite.speech.frames import load_frames
 from sdmvae_lite.speech.spectra import normalise, stft, trim
 from sdmvae_lite.table.grid import TrainedRun, checkpoint_path, run_grid, train_on
 from sdmvae_lite.table.records import results_folder
 from sdmvae_lite.table.runs import Run, table_1
-from sdmvae_lite.training.batches import hold_frames
-from sdmvae_lite.training.fit import find_device
 
 ROWS = (ModelConfig("vae"), ModelConfig("sdm-vae"))
 PAD = STFTConfig().window_length // 2
@@ -63,9 +60,7 @@ def trained(run: Run, corpus: Corpus, device: str = "cpu", progress: bool = Fals
         frames = [load_frames(corpus, part, progress=progress) for part in parts]
     result = train_on(run, *frames, device, progress)
     if run.variant == "last-epoch":
-        untrained = build_model(run.model, run.training.seed)
-        held = [hold_frames(one, "all", run.model.n_bins, find_device(device)) for one in frames]
-        kept = load_file(checkpoint_path(untrained, run.training, *held))
+        kept = load_file(checkpoint_path(run, *frames))
         last = {name.removeprefix("model."): value for name, value in kept.items()}
         result.model.load_state_dict({name: last[name] for name in result.model.state_dict()})
     return result

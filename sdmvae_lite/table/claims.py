@@ -62,12 +62,6 @@ class Verdict(NamedTuple):
     effects: tuple[Estimate, ...]  # of each comparison: best above less best below
 
 
-def _pairs(
-    measure: str, pairs: Sequence[tuple[str, str]], tolerance: float = 0.0
-) -> tuple[Comparison, ...]:
-    return tuple(Comparison(measure, (one,), (other,), tolerance) for one, other in pairs)
-
-
 CLAIMS = (
     Claim(
         "Sparsity comes without loss of quality",
@@ -78,23 +72,27 @@ CLAIMS = (
             for measure in MEASURES
         ),
     ),
-    Claim("The VAE loses PESQ from m = 32 to 64", _pairs("pesq_raw", [("vae-32", "vae-64")])),
+    Claim(
+        "The VAE loses PESQ from m = 32 to 64",
+        (Comparison("pesq_raw", ("vae-32",), ("vae-64",)),),
+    ),
     Claim(
         "The sparse models do not lose PESQ from m = 32 to 64",
-        _pairs(
-            "pesq_raw",
-            # the paper excepts k = 32, whose dictionary spans half of 64 dimensions
-            [(f"{row}-64", f"{row}-32") for row in SPARSE if row != "sdm-dct32"],
-            TOLERANCE["pesq_raw"],
+        tuple(
+            Comparison("pesq_raw", (f"{row}-64",), (f"{row}-32",), TOLERANCE["pesq_raw"])
+            for row in SPARSE
+            if row != "sdm-dct32"  # the paper's exception: it spans half of 64 dimensions
         ),
     ),
     Claim(
         "A smaller α costs PESQ at m = 32",
-        _pairs("pesq_raw", [(f"vsc-{alpha}-32", "vsc-0.05-32") for alpha in (0.5, 0.9)]),
+        tuple(
+            Comparison("pesq_raw", (f"vsc-{alpha}-32",), ("vsc-0.05-32",)) for alpha in (0.5, 0.9)
+        ),
     ),
     Claim(
         "More atoms give a higher Hoyer score",
-        _pairs("hoyer", [(f"sdm-dct64-{m}", f"sdm-dct32-{m}") for m in (32, 64)]),
+        tuple(Comparison("hoyer", (f"sdm-dct64-{m}",), (f"sdm-dct32-{m}",)) for m in (32, 64)),
     ),
     Claim(
         "I is better than DCT at m = 64, and DCT than I at m = 32",
@@ -129,9 +127,6 @@ def effect(
     The best are chosen anew in each redraw of speakers and trainings, see
     `statistics.crossed_interval`, so that the interval covers the choice too. An utterance that
     one of the runs could not score is left out for all. See :doc:`13_rebuild_table_1`.
-
-    Args:
-        records: by row, from `records.read_records`.
 
     Raises:
         ValueError: naming the row, if records of it are missing; and as `crossed_interval` does.
@@ -180,8 +175,6 @@ def paper_effect(comparison: Comparison) -> float:
     >>> round(paper_effect(CLAIMS[1].comparisons[0]), 2)
     0.03
     """
-    above, below = (
-        np.max([PAPER[row][comparison.measure] for row in rows])
-        for rows in (comparison.above, comparison.below)
-    )
-    return float(above - below)
+    sides = (comparison.above, comparison.below)
+    above, below = (max(PAPER[row][comparison.measure] for row in rows) for rows in sides)
+    return above - below

@@ -17,14 +17,13 @@ import torch
 from joblib import delayed, parallel_config
 from tqdm import tqdm
 
-from ..config import TrainingConfig
 from ..model.models import VAE, build_model
 from ..scoring.codes import code_statistics
 from ..scoring.evaluation import Scores, evaluate, unscored
 from ..speech.corpora import Corpus
 from ..speech.frames import load_frames
 from ..store import cache_folder, key
-from ..training.batches import Frames, hold_frames
+from ..training.batches import hold_frames
 from ..training.checkpoints import describe_run
 from ..training.fit import History, find_device, fit
 from ..workers import as_done, torch_threads
@@ -43,9 +42,11 @@ class TrainedRun(NamedTuple):
 
 def train_run(run: Run, corpus: Corpus, device: str = "auto", progress: bool = True) -> TrainedRun:
     """Train a run on the frames of a corpus, see `train_on`."""
-    stft = run.model.stft
-    frames = (load_frames(corpus, p, stft, progress=progress) for p in ("train", "validation"))
-    return train_on(run, *frames, device, progress)
+    train, validation = (
+        load_frames(corpus, part, run.model.stft, progress=progress)
+        for part in ("train", "validation")
+    )
+    return train_on(run, train, validation, device, progress)
 
 
 def train_on(
@@ -54,28 +55,31 @@ def train_on(
     """Train a run, or take it up from its checkpoint; raise what `training.fit` raises.
 
     A model of one's own starts anew if the text of its class is not found, as in other processes
-    than the notebook that defines it: nothing would tell that it has changed.
+    than its notebook: nothing would tell that it has changed.
     """
-    target, n_bins = find_device(device), run.model.n_bins
-    held = [
-        hold_frames(frames, part, n_bins, target)
-        for part, frames in (("train", train), ("validation", validation))
-    ]
-    model = build_model(run.model, run.training.seed, run.kind)
-    checkpoint = checkpoint_path(model, run.training, *held)
-    history = fit(model, *held, run.training, device, checkpoint, progress)
-    return TrainedRun(model, history)
+    model = _untrained(run)
+    path = checkpoint_path(run, train, validation)
+    return TrainedRun(model, fit(model, train, validation, run.training, device, path, progress))
 
 
-def checkpoint_path(
-    model: VAE, training: TrainingConfig, train: Frames, validation: Frames
-) -> Path | None:
-    """Return where `train_on` keeps its checkpoint, from the untrained model; None for nowhere."""
+def checkpoint_path(run: Run, train: np.ndarray, validation: np.ndarray) -> Path | None:
+    """Return where `train_on` keeps the checkpoint of a run on these frames; None for nowhere."""
+    n_bins, cpu = run.model.n_bins, torch.device("cpu")
+    parts = (
+        hold_frames(train, "train", n_bins, cpu),
+        hold_frames(validation, "validation", n_bins, cpu),
+    )
     try:
-        name = key("checkpoint", **describe_run(model, training, train, validation))
+        name = key("checkpoint", **describe_run(_untrained(run), run.training, *parts))
     except ValueError:  # a class without a text
         return None
     return cache_folder() / "checkpoints" / f"{name}.safetensors"
+
+
+def _untrained(run: Run) -> VAE:
+    if isinstance(run.kind, str):
+        raise ValueError(f"a record does not hold the class {run.kind}: give it to the Run")
+    return build_model(run.model, run.training.seed, run.kind)
 
 
 def run_grid(
@@ -90,12 +94,10 @@ def run_grid(
     """Train and score every run; its record lands in ``folder`` as soon as it is done.
 
     A run whose record is there is not made again, and one that was interrupted goes on from its
-    checkpoint, so the same call, given again, takes up where the last one ended. Once the code of
-    a model of one's own has changed, name another folder. See :doc:`12_bring_your_own_speech`.
+    checkpoint: the same call, given again, takes up where the last one ended. Once the code of a
+    model of one's own has changed, name another folder. See :doc:`12_bring_your_own_speech`.
 
     Args:
-        folder: of records, called after corpus and run.
-        device: as in `training.fit`.
         n_jobs: runs at a time; -1 is one a core. Within a ``joblib.parallel_config`` they go to
             that backend: other processes, or the workers of a Dask or Ray cluster.
         train: called as `train_run` is, to train a run in another way.
@@ -123,7 +125,7 @@ def run_grid(
     done = len(runs) - len(missing)
     with tqdm(total=len(runs), initial=done, unit="run", disable=not progress) as bar:
         for record in as_done(jobs, n_jobs):
-            write_record(folder / f"{corpus.name}-{record.name}.json", record)
+            write_record(folder / f"{corpus.name}-{record.run.name}.json", record)
             bar.update()
     return [read_record(path) for path in paths.values()]
 
@@ -158,11 +160,9 @@ def _trained_and_scored(
 def make_record(
     run: Run, trained: TrainedRun, corpus: Corpus, device: str = "cpu", n_jobs: int = -1
 ) -> Record:
-    """Score every test utterance, decoding mean and sample, and return all there is to say.
+    """Score every test utterance, decoding mean and sample, over ``n_jobs`` as `evaluate` does.
 
-    Args:
-        device: on which the run was trained.
-        n_jobs: as in `scoring.evaluate`.
+    ``device`` is where the run was trained.
     """
     model, history = trained
     cache = None if run.kind else cache_folder() / "scores"
@@ -170,27 +170,28 @@ def make_record(
         evaluate(model, corpus.test, drawn, n_jobs=n_jobs, progress=False, cache=cache)
         for drawn in (False, True)
     )
+    losses = asdict(history)
+    seconds = losses.pop("seconds")
     code = code_statistics(model, corpus.test)
-    scale_free = {"hoyer_unit_rms": code.hoyer_unit_rms, "hoyer_kl": code.hoyer_kl}
-    losses = {name: values for name, values in asdict(history).items() if name != "seconds"}
-    timed = len(history.seconds) == history.epochs
+    rms, kl, hoyer_unit_rms, hoyer_kl = (_rounded(found) for found in code)
+    scale_free = {"hoyer_unit_rms": hoyer_unit_rms, "hoyer_kl": hoyer_kl}
     return Record(
         model=run.model,
         training=run.training,
         variant=run.variant,
-        kind=run.kind.__name__ if run.kind else "",
+        kind=run.class_name,
         **provenance(corpus, device),
-        seconds_of_training=round(sum(history.seconds)) if timed else None,
+        seconds_of_training=round(sum(seconds)) if len(seconds) == history.epochs else None,
         best_epoch=history.best_epoch,
-        history=History(**{name: _rounded(values, 3) for name, values in losses.items()}),
-        code={"rms": _rounded(code.rms.tolist()), "kl": _rounded(code.kl.tolist())},
+        history=History(**{name: _rounded(found, 3) for name, found in losses.items()}),
+        code={"rms": rms, "kl": kl},
         utterances={
             "speaker": [row.speaker for row in mean],
             "name": [row.utterance for row in mean],
             "seconds": _rounded([row.seconds for row in mean], 3),
             "n_frames": [row.n_frames for row in mean],
         },
-        posterior_mean=_columns(mean) | {name: _rounded(v) for name, v in scale_free.items()},
+        posterior_mean=_columns(mean) | scale_free,
         sample=_columns(sample),
         unscored={"posterior mean": unscored(mean), "sample": unscored(sample)},
     )
@@ -202,7 +203,7 @@ def _columns(rows: Sequence[Scores]) -> dict[str, list[float | None]]:
     return {name: _rounded([row.values.get(name) for row in rows]) for name in measures}
 
 
-def _rounded(values: Iterable[float | None], digits: int = 4) -> list[Any]:
+def _rounded(values: Iterable[Any], digits: int = 4) -> list[Any]:
     return [None if value is None else round(float(value), digits) for value in values]
 
 

@@ -17,10 +17,10 @@ from ..scoring.metrics import PER_FRAME
 from ..speech.corpora import Corpus
 from ..store import write
 from ..training.fit import History
-from .runs import Run, row_name
+from .runs import Run
 
 DECODED = ("posterior mean", "sample")
-_ROOT = Path(__file__).resolve().parents[2]  # of a checkout
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,31 +44,19 @@ class Record:
     unscored: dict[str, list[str]]  # by what was decoded: utterance, measure and reason
 
     @property
+    def run(self) -> Run:
+        """The run that it is of."""
+        return Run(self.model, self.training, self.variant, self.kind or None)
+
+    @property
     def row(self) -> str:
         """The row of the table that it belongs to."""
-        return row_name(self.model, self.training, self.variant, self.kind)
-
-    @property
-    def name(self) -> str:
-        """What its run is called, see `Run.name`."""
-        return f"{self.row}-seed{self.training.seed}"
-
-    @property
-    def run(self) -> Run:
-        """The run that it is of; ValueError for a model of one's own, whose class no file holds."""
-        if self.kind:
-            raise ValueError(f"a record does not hold the class {self.kind}: make its Run yourself")
-        return Run(self.model, self.training, self.variant)
+        return self.run.row
 
     def scores(self, measure: str, decoded: str = "posterior mean") -> np.ndarray:
-        """Return one measure of all utterances: (n_utterances,), NaN where there is no score.
+        """Return a measure of every utterance: (n_utterances,), NaN where there is no score.
 
-        Args:
-            measure: ``pesq_raw``, ``estoi``, ``hoyer`` and so on.
-            decoded: ``posterior mean`` or ``sample``.
-
-        Raises:
-            ValueError: for what was not decoded or measured, naming what was.
+        Raise ValueError for a measure, or a way of decoding, that the record does not have.
         """
         if decoded not in DECODED:
             raise ValueError(f"decoded must be one of {', '.join(DECODED)}, not {decoded!r}")
@@ -86,19 +74,19 @@ class Record:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Record:
         """Return the record in a file; raise KeyError, TypeError or ValueError if there is none."""
-        configured = {
+        made = {
             "model": from_dict(ModelConfig, values["model"]),
             "training": from_dict(TrainingConfig, values["training"]),
             "history": History(**values["history"]),
         }
-        return cls(**{key.replace(" ", "_"): value for key, value in values.items()} | configured)
+        return cls(**{key.replace(" ", "_"): value for key, value in {**values, **made}.items()})
 
 
 def results_folder() -> Path:
     """Return where the book's own records are: in its checkout, or in the installed package."""
-    project = _ROOT / "pyproject.toml"
+    project = _PACKAGE.parent / "pyproject.toml"
     checkout = project.is_file() and b'name = "sdmvae-lite"' in project.read_bytes()
-    return (_ROOT if checkout else Path(__file__).resolve().parents[1]) / "results"
+    return (_PACKAGE.parent if checkout else _PACKAGE) / "results"
 
 
 def read_record(path: str | os.PathLike[str]) -> Record:
@@ -107,9 +95,8 @@ def read_record(path: str | os.PathLike[str]) -> Record:
     try:
         return Record.from_json(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path} holds no run record ({error}): remove it to make it anew"
-        ) from None
+        advice = f"{path} holds no run record ({error}): remove it to make it anew"
+        raise ValueError(advice) from None
 
 
 def write_record(path: str | os.PathLike[str], record: Record) -> None:
@@ -118,11 +105,7 @@ def write_record(path: str | os.PathLike[str], record: Record) -> None:
 
 
 def check_record(path: str | os.PathLike[str], run: Run, corpus: Corpus) -> None:
-    """Check that a file is the record of this run on this corpus.
-
-    Raises:
-        ValueError: naming the file, and what is different.
-    """
+    """Check that a file is of this run and corpus; raise ValueError, saying what is different."""
     record = read_record(path)
     for what in ("model", "training", "row"):
         found, wanted = getattr(record, what), getattr(run, what)
@@ -144,13 +127,15 @@ def read_records(folder: str | os.PathLike[str], corpus: str) -> dict[str, list[
         FileNotFoundError: if there is none.
         ValueError: naming the file, if one holds no record, or is of other speech than the rest.
     """
+    paths = sorted(Path(folder).expanduser().glob(f"{escape(corpus)}-*-seed*.json"))
+    read = {path: read_record(path) for path in paths}
+    found = {path: one for path, one in read.items() if one.corpus["name"] == corpus}
+    if not found:
+        advice = "make them with the command sdmvae table"
+        raise FileNotFoundError(f"no records of {corpus!r} in {folder}: {advice}")
+    first, *_ = found.values()
     rows: dict[str, list[Record]] = {}
-    first = None
-    for path in sorted(Path(folder).expanduser().glob(f"{escape(corpus)}-*-seed*.json")):
-        record = read_record(path)
-        if record.corpus["name"] != corpus:  # one whose name begins alike
-            continue
-        first = first or record
+    for path, record in found.items():
         for what in ("corpus", "utterances"):
             if getattr(record, what) != getattr(first, what):
                 raise ValueError(
@@ -158,11 +143,7 @@ def read_records(folder: str | os.PathLike[str], corpus: str) -> dict[str, list[
                     "keep them in a folder of their own"
                 )
         rows.setdefault(record.row, []).append(record)
-    if not rows:
-        raise FileNotFoundError(
-            f"no records of {corpus!r} in {folder}: make them with the command sdmvae table"
-        )
-    return {row: sorted(found, key=lambda r: r.training.seed) for row, found in rows.items()}
+    return {row: sorted(runs, key=lambda one: one.training.seed) for row, runs in rows.items()}
 
 
 def scores_of(
@@ -180,8 +161,8 @@ def row_means(
     Every utterance counts once, but for Hoyer scores, where every frame does. Utterances that a
     run could not score are left out of its mean. See :doc:`13_rebuild_table_1`.
     """
-    scores, weights = scores_of(records, measure, decoded), weights_of(records, measure)
-    weights = np.where(np.isnan(scores), 0.0, weights)
+    scores = scores_of(records, measure, decoded)
+    weights = np.where(np.isnan(scores), 0.0, weights_of(records, measure))
     return (np.nan_to_num(scores) * weights).sum(axis=1) / weights.sum(axis=1)
 
 
