@@ -23,6 +23,7 @@ from pystoi import stoi as pystoi
 from torch import Tensor
 
 from ..config import SAMPLE_RATE
+from .bursts import MOST_BURSTS, MOST_SECONDS, count_bursts
 
 # Measures that are averaged over frames; all others are averaged over utterances.
 PER_FRAME = ("hoyer", "hoyer_unit_rms", "hoyer_kl")
@@ -41,16 +42,21 @@ class Unscorable(ValueError):
 def pesq_lqo(reference: np.ndarray, estimate: np.ndarray, band: str = "nb") -> float:
     """PESQ as MOS-LQO: 1.02 to 4.55 narrow band (``nb``), 1.04 to 4.64 wide band (``wb``).
 
-    Score one sentence at a time: the standard's code miscounts beyond some fifty separate bursts
-    of speech. See :doc:`11_score_speech`.
+    Score one sentence at a time: the standard's code goes wrong beyond 50 separate bursts of
+    speech, see `bursts`. See :doc:`11_score_speech`.
 
     Raises:
-        Unscorable: for silence, or less than a quarter of a second.
+        Unscorable: for silence, less than a quarter of a second, more than 90 s or 40 bursts.
         ValueError: for another band, or unequal or not finite waveforms.
     """
     if band not in _LQO_MAP:
         raise ValueError(f"unknown PESQ band {band!r}: choose nb or wb")
     _check_pair(reference, estimate)
+    if len(reference) > MOST_SECONDS * SAMPLE_RATE or count_bursts(reference, band) > MOST_BURSTS:
+        raise Unscorable(
+            f"PESQ takes at most {MOST_SECONDS} s or {MOST_BURSTS} bursts of speech: score it "
+            "sentence by sentence"
+        )
     try:
         return float(itu_pesq.pesq(SAMPLE_RATE, reference, estimate, band))
     except itu_pesq.BufferTooShortError:
