@@ -114,8 +114,9 @@ def run_grid(
     folder = Path(folder).expanduser()
     paths = {run: folder / f"{corpus.name}-{run.name}.json" for run in runs}
     missing = [run for run, path in paths.items() if not path.exists()]
-    for run in paths.keys() - set(missing):
-        check_record(paths[run], run, corpus)
+    for run, path in paths.items():
+        if run not in missing:
+            check_record(path, run, corpus)
     if missing:
         check_folder(folder)
     transforms = {run.model.stft for run in missing}
@@ -167,7 +168,7 @@ def make_record(
     model, history = trained
     cache = None if run.kind else cache_folder() / "scores"
     mean, sample = (
-        evaluate(model, corpus.test, drawn, n_jobs=n_jobs, progress=False, cache=cache)
+        evaluate(model, corpus.test, sample=drawn, n_jobs=n_jobs, progress=False, cache=cache)
         for drawn in (False, True)
     )
     losses = asdict(history)
