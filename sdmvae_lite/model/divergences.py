@@ -1,9 +1,9 @@
 r"""Every divergence of the book, as a pure function named as its chapter names it.
 
-All take tensors of one shape, or that broadcast to one, and return one value per element: sum over
-the last axis for the divergence of a frame. Log-variances are natural logarithms. All are finite
-and differentiable in float32 wherever the true value is finite. Those of sparse codes are derived
-in :doc:`07_variational_sparse_coding` and :doc:`08_sparsity_promoting_prior`.
+All take tensors that broadcast to one shape and return one value per element: sum over the last
+axis for the divergence of a frame. Logarithms are natural. All are finite and differentiable in
+float32 wherever the true value is finite. Chapters :doc:`07_variational_sparse_coding` and
+:doc:`08_sparsity_promoting_prior` derive those of sparse codes.
 """
 
 from __future__ import annotations
@@ -24,9 +24,8 @@ def complex_gaussian_nll(power: Tensor, log_variance: Tensor) -> Tensor:
 
     .. math:: -\log p(x) - \log\pi = \frac{|x|^2}{\sigma^2} + \log\sigma^2
 
-    The likelihood of the paper's Section 3.3, of a power :math:`s = |x|^2 \ge 0`. Below a
-    log-variance of -80, where float32 would overflow, it goes on along its tangent, so that
-    descent still leads out. See :doc:`03_choose_a_loss`.
+    That is the paper's likelihood (Section 3.3) of a power :math:`|x|^2`. Below a log-variance of
+    -80, where float32 would overflow, it follows its tangent. See :doc:`03_choose_a_loss`.
     """
     return _Likelihood.apply(*torch.broadcast_tensors(power, log_variance))
 
@@ -153,10 +152,9 @@ def spike_and_slab_kl_between(
     prior_logvar: Tensor,
     prior_gate_logit: Tensor,
 ) -> Tensor:
-    r"""Return the KL between two spike-and-slab distributions, as VSC's pseudo-inputs need it.
+    """Return the KL between two spike-and-slab distributions, as VSC's pseudo-inputs need it.
 
-    The slabs are compared with the probability that the posterior is active (Tonolini, Jensen and
-    Murray-Smith, 2020).
+    The slabs' divergence counts with the probability that the posterior is active.
     """
     slab = torch.sigmoid(gate_logit) * gaussian_kl_between(mu, logvar, prior_mu, prior_logvar)
     return slab + bernoulli_kl(gate_logit, prior_gate_logit)

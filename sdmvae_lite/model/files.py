@@ -57,10 +57,9 @@ def load_model(folder: str | os.PathLike[str], kind: type[VAE] | None = None) ->
     expected = class_name(kind or CLASSES[config.model])
     name = values.get("class", expected)  # models of the first version do not say
     if name != expected:
-        short = str(name).rpartition(".")[2]
         raise ValueError(
             f"{folder} is a model of the class {name}, not {expected}: "
-            f"define the class and call load_model(folder, kind={short})"
+            f"define the class and call load_model(folder, kind={str(name).rpartition('.')[2]})"
         )
     try:
         state = load_file(weights)
@@ -72,11 +71,8 @@ def load_model(folder: str | os.PathLike[str], kind: type[VAE] | None = None) ->
 def describe_model(model: VAE) -> dict[str, Any]:
     """Return, as JSON, the class, configuration and weights that decide what a model computes.
 
-    For a class of one's own also the text of the file or notebook cell that defines it, and the
-    numbers and strings that it takes from outside. Functions that it calls elsewhere are not seen.
-
-    Raises:
-        ValueError: if a class of one's own has no text, as one typed at a prompt.
+    For a class of one's own also its file or notebook cell (a ValueError where there is none), and
+    the numbers and strings that it takes from outside, but no function that it calls elsewhere.
     """
     return {
         "class": class_name(type(model)),
@@ -113,7 +109,7 @@ def _is_own(kind: type) -> bool:
 
 
 def class_name(kind: type[VAE]) -> str:
-    """Return what files call a class; a model of one's own goes by its bare name.
+    """Return what files call a class: one of a reader's own goes by its bare name.
 
     >>> class_name(VAE)
     'sdmvae_lite.VAE'
@@ -125,8 +121,7 @@ def load_state(model: VAE, state: dict[str, Tensor], path: Path) -> VAE:
     """Return the model with the weights that were read from ``path``.
 
     Raises:
-        ValueError: naming the file and the first weight that is not the model's by name, shape and
-            type, or not finite.
+        ValueError: naming the file and the first weight of another name, shape or type, or NaN.
     """
     expected, found = (
         {name: f"{tuple(value.shape)} {value.dtype}" for name, value in tensors.items()}

@@ -6,7 +6,7 @@ All share one encoder body and one decoder (paper, Section 4.1.2):
     s \xrightarrow{\text{encoder}} q(\text{code} \mid s) \xrightarrow{\text{sample}} z
       \xrightarrow{\text{decoder}} \log\sigma^2_\theta(z)
 
-and differ in what the encoder infers and in the prior that it is held against:
+and differ in what the encoder infers and in its prior:
 
 - `VAE`: a Gaussian code, a standard normal prior;
 - `VSC`: a spike-and-slab code, a spike-and-slab prior;
@@ -33,6 +33,7 @@ from .divergences import (
     spike_and_slab_kl_between,
 )
 
+Noise = Generator | None  # where samples come from; None is torch's global generator
 _SEEDING = Lock()  # layers draw from the global generator: one thread at a time
 
 
@@ -81,14 +82,8 @@ class VAE(nn.Module):
         """Return the latent z (batch, m) of a code: the code itself, but for the SDM-VAE."""
         return code
 
-    def forward(
-        self, frames: Tensor, sample: bool = True, generator: Generator | None = None
-    ) -> ModelOutput:
-        """Encode power spectra (batch, n_bins) and decode a sample of the posterior, or its mean.
-
-        Training needs ``sample``, with noise from ``generator`` (None: torch's global one);
-        resynthesis decodes the mean.
-        """
+    def forward(self, frames: Tensor, sample: bool = True, generator: Noise = None) -> ModelOutput:
+        """Encode power spectra (batch, n_bins); decode a sample of the posterior, or its mean."""
         mu, logvar = self.encode(frames)
         code = reparametrise(mu, logvar, generator) if sample else mu
         log_variance = self.decode(self.synthesis(code))
@@ -113,10 +108,8 @@ class VAE(nn.Module):
 class SDMVAE(VAE):
     """VAE whose code is a sparse combination of dictionary atoms (paper, Section 3).
 
-    The encoder infers a, the decoder sees z = D a (eq. 4), and the prior variances are at their
-    optimum γ = μ² + σ² (eq. 9), which turns the KL into ½ log(1 + μ²/σ²). D, (m, code_size) with
-    unit-norm columns, is what the configuration names unless one is given.
-    See :doc:`10_train_sdm_vae`.
+    The encoder infers a, the decoder sees z = D a. D, (m, code_size) with unit-norm columns, is
+    what the configuration names unless one is given. See :doc:`10_train_sdm_vae`.
     """
 
     takes = "sdm-vae"
@@ -149,10 +142,9 @@ class SDMVAE(VAE):
 class VSC(VAE):
     r"""Variational sparse coding (Tonolini, Jensen and Murray-Smith, 2020).
 
-    The encoder adds a gate g to each coefficient: with probability g it is drawn from a Gaussian
-    slab, otherwise it is exactly zero. Training replaces the hard gate by
+    Each coefficient is drawn from a Gaussian slab with probability g, otherwise it is exactly zero:
+    its mean, which resynthesis decodes, is g μ. Training replaces the hard gate by
     :math:`\mathrm{sigmoid}(c(\eta - 1 + g))`, η uniform, whose slope c hardens over the epochs.
-    The posterior mean, which resynthesis decodes, is g μ.
 
     With ``config.pseudo_inputs`` = 0 the prior is a fixed spike and slab with P(active) = α.
     With U > 0 it is the posterior of learned pseudo-inputs, weighted for each frame by a linear
@@ -188,9 +180,7 @@ class VSC(VAE):
         hidden = torch.tanh(self.encoder_hidden(frames))
         return self.encoder_mu(hidden), self.encoder_logvar(hidden), self.encoder_gate(hidden)
 
-    def forward(
-        self, frames: Tensor, sample: bool = True, generator: Generator | None = None
-    ) -> ModelOutput:
+    def forward(self, frames: Tensor, sample: bool = True, generator: Noise = None) -> ModelOutput:
         mu, logvar, gate_logit = self.encode(frames)
         active = torch.sigmoid(gate_logit)
         if sample:
@@ -200,7 +190,11 @@ class VSC(VAE):
         else:
             code = active * mu
         if self.config.pseudo_inputs:
-            kl, gamma = self._against_pseudo_inputs(frames, mu, logvar, gate_logit)
+            weights = torch.softmax(self.classifier(torch.log1p(frames)), dim=-1)  # (batch, U)
+            prior = self.encode(self.log_pseudo_inputs.exp())  # each (U, m)
+            each = (value.unsqueeze(1) for value in (mu, logvar, gate_logit))  # (batch, 1, m)
+            kl = torch.einsum("bu,bum->bm", weights, spike_and_slab_kl_between(*each, *prior))
+            gamma = weights @ (torch.sigmoid(prior[2]) * optimal_gamma(prior[0], prior[1]))
         else:
             kl = spike_and_slab_kl(mu, logvar, gate_logit, self.config.alpha)
             gamma = torch.full_like(mu, self.config.alpha)
@@ -215,33 +209,18 @@ class VSC(VAE):
         alpha = torch.logit(activity.new_tensor(self.config.alpha))
         return self.config.m * bernoulli_kl(activity, alpha)
 
-    def _against_pseudo_inputs(self, frames: Tensor, *posterior: Tensor) -> tuple[Tensor, Tensor]:
-        """Return KL and prior second moment, averaged over the classifier's weights."""
-        weights = torch.softmax(self.classifier(torch.log1p(frames)), dim=-1)  # (batch, U)
-        prior = self.encode(self.log_pseudo_inputs.exp())  # each (U, m)
-        each = (value.unsqueeze(1) for value in posterior)  # each (batch, 1, m)
-        kl = spike_and_slab_kl_between(*each, *prior)  # (batch, U, m)
-        second_moment = torch.sigmoid(prior[2]) * optimal_gamma(prior[0], prior[1])
-        return torch.einsum("bu,bum->bm", weights, kl), weights @ second_moment
-
 
 CLASSES = {kind.takes: kind for kind in (VAE, VSC, SDMVAE)}
 
 
-def reparametrise(mu: Tensor, logvar: Tensor, generator: Generator | None = None) -> Tensor:
-    """Return a sample μ + σ ε of the Gaussian posterior, ε standard normal (Algorithm 1).
-
-    See :doc:`04_derive_the_elbo`.
-    """
+def reparametrise(mu: Tensor, logvar: Tensor, generator: Noise = None) -> Tensor:
+    """Return a sample μ + σ ε of a Gaussian, ε standard normal: see :doc:`04_derive_the_elbo`."""
     noise = torch.randn(mu.shape, dtype=mu.dtype, device=mu.device, generator=generator)
     return mu + torch.exp(0.5 * logvar) * noise
 
 
-def relaxed_gate(active: Tensor, slope: Tensor, generator: Generator | None = None) -> Tensor:
-    """Return a differentiable draw, in (0, 1), of gates open with the probabilities ``active``.
-
-    See :doc:`07_variational_sparse_coding`.
-    """
+def relaxed_gate(active: Tensor, slope: Tensor, generator: Noise = None) -> Tensor:
+    """Return a differentiable draw, in (0, 1), of gates open with the probabilities ``active``."""
     eta = torch.rand(active.shape, dtype=active.dtype, device=active.device, generator=generator)
     return torch.sigmoid(slope * (eta - 1 + active))
 

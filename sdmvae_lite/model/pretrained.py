@@ -23,11 +23,7 @@ WEIGHTS = Path(__file__).parent.parent / "weights"
 
 
 def pretrained_names() -> list[str]:
-    """Return the names that `load_pretrained` knows, as rows of Table 1 are called.
-
-    >>> "sdm-dct64-32" in pretrained_names()
-    True
-    """
+    """Return the names that `load_pretrained` knows, as rows of Table 1 are called."""
     return sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
 
 
@@ -46,21 +42,15 @@ def load_pretrained(name: str) -> VAE:
     path = WEIGHTS / f"{name}.safetensors"
     with safe_open(path, framework="pt") as file:
         config = from_dict(ModelConfig, json.loads(file.metadata()["model"]))
-    model = build_model(config, seed=0)
-    found = {
-        key: value.float() if value.dtype == torch.float16 else value
-        for key, value in load_file(path).items()
-    }
-    return load_state(model, model.state_dict() | found, path).eval()
+    model, found = build_model(config, seed=0), load_file(path)
+    full = {key: value.float() for key, value in found.items() if value.dtype == torch.float16}
+    return load_state(model, model.state_dict() | found | full, path).eval()
 
 
 def save_pretrained(model: VAE, folder: str | os.PathLike[str]) -> Path:
     """Write what `load_pretrained` reads, called as the model's row; return the path.
 
-    A dictionary is left out, to be built anew, exactly.
-
-    Raises:
-        ValueError: if the class or the dictionary is not what the configuration names.
+    A dictionary is left out, to be built anew: one of your own, or such a class, is a ValueError.
     """
     if type(model) is not CLASSES[model.config.model]:
         raise ValueError(f"{type(model).__name__} is a class of your own: use save_model")

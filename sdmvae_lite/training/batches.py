@@ -70,12 +70,11 @@ def ordered(
     read while training is busy with the part before; within a part the order is random again.
     Without ``shuffle`` everything comes as it lies in the store.
     """
-    device = generator.device
 
     def order(n: int) -> Tensor:
         if shuffle:
-            return torch.randperm(n, generator=generator, device=device)
-        return torch.arange(n, device=device)
+            return torch.randperm(n, generator=generator, device=generator.device)
+        return torch.arange(n, device=generator.device)
 
     if isinstance(frames, Tensor):
         yield frames, order(len(frames))
@@ -86,7 +85,7 @@ def ordered(
     with ThreadPoolExecutor(1) as reader:
         coming = reader.submit(_gather, frames, parts[0], batch_size)
         for following in (*parts[1:], None):
-            part = coming.result().to(device)
+            part = coming.result().to(generator.device)
             if following is not None:
                 coming = reader.submit(_gather, frames, following, batch_size)
             yield part, order(len(part))

@@ -188,10 +188,8 @@ def finished(history: History, training: TrainingConfig) -> bool:
 def find_device(name: str = "auto") -> torch.device:
     """Return the device ``cpu``, ``cuda``, ``cuda:1``, or ``auto``: CUDA where there is one.
 
-    A RuntimeError if CUDA is asked for and absent. See :doc:`12_bring_your_own_speech`.
-
-    >>> find_device("cpu")
-    device(type='cpu')
+    Another name is a ValueError, CUDA asked for and absent a RuntimeError.
+    See :doc:`12_bring_your_own_speech`.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
