@@ -91,19 +91,17 @@ def run_grid(
     progress: bool = True,
     train: Callable[..., TrainedRun] = train_run,
 ) -> list[Record]:
-    """Train and score every run; its record lands in ``folder`` as soon as it is done.
+    """Train and score every run, and return their records, in the order of ``runs``.
 
-    A run whose record is there is not made again, and one that was interrupted goes on from its
-    checkpoint: the same call, given again, takes up where the last one ended. Once the code of a
-    model of one's own has changed, name another folder. See :doc:`12_bring_your_own_speech`.
+    Each record is written to ``folder`` as soon as it is made. A run that has one there is not
+    trained again, and one that was interrupted goes on from its checkpoint: the same call, given
+    again, takes up where the last one ended. Once the code of a model of one's own has changed,
+    name another folder. See :doc:`12_bring_your_own_speech`.
 
     Args:
         n_jobs: runs at a time; -1 is one a core. Within a ``joblib.parallel_config`` they go to
             that backend: other processes, or the workers of a Dask or Ray cluster.
         train: called as `train_run` is, to train a run in another way.
-
-    Returns:
-        the records, in the order of ``runs``.
 
     Raises:
         ValueError: if two runs share a name, or a record that is there is of another run or
@@ -149,10 +147,7 @@ def check_folder(folder: Path) -> None:
 def _trained_and_scored(
     run: Run, corpus: Corpus, device: str, train: Callable[..., TrainedRun]
 ) -> Record:
-    """On one core, and the device.
-
-    In a cluster's worker nothing is handed on: workers that wait for each other wait for ever.
-    """
+    # nothing is handed on to other workers of a cluster: two that wait for each other wait for ever
     with torch_threads(1), parallel_config("sequential"):
         trained = train(run, corpus, device, progress=False)
         return make_record(run, trained, corpus, device, n_jobs=1)
