@@ -111,6 +111,17 @@ def test_what_is_no_pair_of_waveforms_is_refused(metric, speech):
         metric(speech[None], speech[None])
 
 
+@every_metric
+def test_tensors_lists_and_integers_are_waveforms_too(metric, speech):
+    speech = np.round(32_000 * speech[8000:24_000])
+    estimate = np.round(noisy(speech, 10))
+    expected = metric(speech.astype(np.float32), estimate.astype(np.float32))
+    for kind in (torch.from_numpy, np.ndarray.tolist, lambda x: x.astype(np.int16)):
+        assert metric(kind(speech), kind(estimate)) == pytest.approx(expected, rel=1e-4)
+    with pytest.raises(ValueError, match="signed integers, not uint8: read the file as float32"):
+        metric(speech.astype(np.uint8), estimate)
+
+
 def test_the_band_is_named(speech):
     with pytest.raises(ValueError, match="unknown PESQ band 'fb': choose nb or wb"):
         pesq_lqo(speech, speech, "fb")

@@ -19,10 +19,12 @@ import warnings
 
 import numpy as np
 import pesq as itu_pesq
+from numpy.typing import ArrayLike
 from pystoi import stoi as pystoi
 from torch import Tensor
 
 from ..config import SAMPLE_RATE
+from ..speech.spectra import as_float
 from .bursts import MOST_BURSTS, MOST_SECONDS, count_bursts
 
 # Measures that are averaged over frames; all others are averaged over utterances.
@@ -39,7 +41,7 @@ class Unscorable(ValueError):
     """
 
 
-def pesq_lqo(reference: np.ndarray, estimate: np.ndarray, band: str = "nb") -> float:
+def pesq_lqo(reference: ArrayLike, estimate: ArrayLike, band: str = "nb") -> float:
     """PESQ as MOS-LQO: 1.02 to 4.55 narrow band (``nb``), 1.04 to 4.64 wide band (``wb``).
 
     Score one sentence at a time: the standard's code goes wrong beyond 50 separate bursts of
@@ -51,7 +53,7 @@ def pesq_lqo(reference: np.ndarray, estimate: np.ndarray, band: str = "nb") -> f
     """
     if band not in _LQO_MAP:
         raise ValueError(f"unknown PESQ band {band!r}: choose nb or wb")
-    _check_pair(reference, estimate)
+    reference, estimate = _pair(reference, estimate)
     if len(reference) > MOST_SECONDS * SAMPLE_RATE or count_bursts(reference, band) > MOST_BURSTS:
         raise Unscorable(
             f"PESQ takes at most {MOST_SECONDS} s or {MOST_BURSTS} bursts of speech: score it "
@@ -65,7 +67,7 @@ def pesq_lqo(reference: np.ndarray, estimate: np.ndarray, band: str = "nb") -> f
         raise Unscorable(f"PESQ gives no score: {error}") from None
 
 
-def pesq_raw(reference: np.ndarray, estimate: np.ndarray) -> float:
+def pesq_raw(reference: ArrayLike, estimate: ArrayLike) -> float:
     """The narrow-band score of P.862 before its map to a MOS, in [-0.5, 4.5]; see `pesq_lqo`.
 
     See :doc:`11_score_speech`.
@@ -85,7 +87,7 @@ def lqo_to_raw(lqo: float, band: str = "nb") -> float:
     return (offset - math.log(4.0 / (lqo - 0.999) - 1.0)) / slope
 
 
-def stoi(reference: np.ndarray, estimate: np.ndarray) -> float:
+def stoi(reference: ArrayLike, estimate: ArrayLike) -> float:
     """Short-time objective intelligibility (Taal et al., 2011).
 
     See :doc:`11_score_speech`.
@@ -96,7 +98,7 @@ def stoi(reference: np.ndarray, estimate: np.ndarray) -> float:
     return _stoi(reference, estimate, extended=False)
 
 
-def estoi(reference: np.ndarray, estimate: np.ndarray) -> float:
+def estoi(reference: ArrayLike, estimate: ArrayLike) -> float:
     """Extended STOI (Jensen and Taal, 2016); raises as `stoi` does.
 
     See :doc:`11_score_speech`.
@@ -104,8 +106,8 @@ def estoi(reference: np.ndarray, estimate: np.ndarray) -> float:
     return _stoi(reference, estimate, extended=True)
 
 
-def _stoi(reference: np.ndarray, estimate: np.ndarray, extended: bool) -> float:
-    _check_pair(reference, estimate)
+def _stoi(reference: ArrayLike, estimate: ArrayLike, extended: bool) -> float:
+    reference, estimate = _pair(reference, estimate)
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
         try:
@@ -117,7 +119,7 @@ def _stoi(reference: np.ndarray, estimate: np.ndarray, extended: bool) -> float:
     return value
 
 
-def si_sdr(reference: np.ndarray, estimate: np.ndarray) -> float:
+def si_sdr(reference: ArrayLike, estimate: ArrayLike) -> float:
     """Scale-invariant signal-to-distortion ratio in dB (Le Roux et al., 2019).
 
     Infinite for a scaled copy. See :doc:`11_score_speech`.
@@ -130,7 +132,7 @@ def si_sdr(reference: np.ndarray, estimate: np.ndarray) -> float:
     >>> round(si_sdr(s, 3 * (s + n)), 6)
     20.0
     """
-    _check_pair(reference, estimate)
+    reference, estimate = _pair(reference, estimate)
     reference, estimate = reference.astype(np.float64), estimate.astype(np.float64)
     energy = reference @ reference
     target = (reference @ estimate) / energy * reference if energy > 0 else np.zeros(1)
@@ -190,7 +192,9 @@ def active_dimensions(kl: Tensor, threshold: float = 0.01) -> int:
     return int((kl.double().mean(dim=0) > threshold).sum())
 
 
-def _check_pair(reference: np.ndarray, estimate: np.ndarray) -> None:
+def _pair(reference: ArrayLike, estimate: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Return two waveforms as arrays of floats, checked."""
+    reference, estimate = as_float(reference), as_float(estimate)
     if reference.ndim != 1 or reference.shape != estimate.shape:
         raise ValueError(
             f"reference {reference.shape} and estimate {estimate.shape} must be one-dimensional "
@@ -201,3 +205,4 @@ def _check_pair(reference: np.ndarray, estimate: np.ndarray) -> None:
             raise ValueError(f"the {name} holds NaN or infinite samples")
         if not waveform.any():
             raise Unscorable(f"the {name} is silent")
+    return reference, estimate

@@ -66,7 +66,7 @@ def normalise(waveform: ArrayLike) -> np.ndarray:
     Raises ValueError if it is silent, not finite, or of unsigned integers.
     See :doc:`02_speech_to_spectra`.
     """
-    waveform = _as_float(waveform)
+    waveform = as_float(waveform)
     peak = np.abs(waveform).max(initial=0.0)
     if not np.isfinite(peak):
         raise ValueError("the waveform holds samples that are NaN or infinite")
@@ -109,7 +109,8 @@ def _centred_frames(waveform: np.ndarray, length: int, hop: int) -> np.ndarray:
     return sliding_window_view(np.pad(waveform, length // 2), length)[::hop]
 
 
-def _as_float(waveform: ArrayLike) -> np.ndarray:
+def as_float(waveform: ArrayLike) -> np.ndarray:
+    """Return a waveform as an array of floats; ValueError if it holds unsigned integers."""
     samples = np.asarray(waveform)
     if samples.dtype.kind == "i":  # whose most negative value has no absolute value
         return samples.astype(np.float32)
@@ -120,7 +121,7 @@ def _as_float(waveform: ArrayLike) -> np.ndarray:
 
 
 def _long_enough(waveform: ArrayLike, stft: STFTConfig) -> np.ndarray:
-    samples = _as_float(waveform)
+    samples = as_float(waveform)
     if samples.ndim != 1:
         raise ValueError(f"a waveform has one dimension, not {samples.ndim}: average its channels")
     if len(samples) < stft.window_length:
