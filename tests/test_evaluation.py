@@ -119,6 +119,12 @@ def test_what_cannot_be_scored_is_reported_and_not_averaged(model, utterances):
     assert any(line.startswith("mary/brief: stoi: STOI needs about 0.4 s") for line in lines)
 
 
+def test_a_code_of_one_coefficient_has_every_score_but_hoyer(utterances):
+    (row,) = quietly(build_model(ModelConfig(m=1, hidden=8), seed=0), utterances[:1])
+    assert row.values.keys() == METRICS.keys() - {"hoyer"} | {"pesq_raw"}
+    assert row.unscored == {"hoyer": "Hoyer sparsity needs at least two entries, not 1"}
+
+
 def test_nothing_to_score_is_an_error(model):
     with pytest.raises(ValueError, match="no utterances to score"):
         evaluate(model, [])

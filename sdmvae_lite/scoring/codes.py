@@ -6,6 +6,7 @@ leaves free; the measures here do not. See :doc:`13_rebuild_table_1`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -28,8 +29,9 @@ class CodeStatistics(NamedTuple):
 
     rms: Tensor  # (code_size,), root mean square of each coefficient's posterior mean
     kl: Tensor  # (code_size,), mean divergence of each coefficient from its prior, in nats
-    hoyer_unit_rms: np.ndarray  # (n_utterances,), Hoyer of the code over rms, mean over frames
-    hoyer_kl: np.ndarray  # (n_utterances,), Hoyer of the divergences, mean over frames
+    # (n_utterances,) each, Hoyer's mean over frames; NaN for codes of one coefficient
+    hoyer_unit_rms: np.ndarray  # of the code over rms
+    hoyer_kl: np.ndarray  # of the divergences
 
 
 def code_statistics(
@@ -55,6 +57,10 @@ def code_statistics(
     return CodeStatistics(
         rms,
         torch.cat(divergences).double().mean(dim=0).float(),
-        np.array([hoyer(code / scale).mean().item() for code in codes]),
-        np.array([hoyer(kl).mean().item() for kl in divergences]),
+        np.array([_mean_hoyer(code / scale) for code in codes]),
+        np.array([_mean_hoyer(kl) for kl in divergences]),
     )
+
+
+def _mean_hoyer(code: Tensor) -> float:
+    return hoyer(code).mean().item() if code.shape[-1] > 1 else math.nan

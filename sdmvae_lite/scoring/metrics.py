@@ -151,7 +151,7 @@ def hoyer(code: Tensor) -> Tensor:
     undefined, counts as 0, and one with NaN as NaN. See :doc:`06_measure_sparsity`.
 
     Raises:
-        ValueError: for codes of fewer than two entries.
+        Unscorable: for codes of fewer than two entries.
 
     >>> import torch
     >>> hoyer(torch.tensor([[0.0, -2.0, 0.0], [1.0, 1.0, -1.0], [0.0, 0.0, 0.0]]))
@@ -159,7 +159,7 @@ def hoyer(code: Tensor) -> Tensor:
     """
     m = code.shape[-1]
     if m < 2:
-        raise ValueError(f"Hoyer sparsity needs at least two entries, not {m}")
+        raise Unscorable(f"Hoyer sparsity needs at least two entries, not {m}")
     code = code.abs().double()
     peak = code.amax(dim=-1, keepdim=True)
     scaled = code / peak.where(peak != 0, 1.0)  # so that no square over- or underflows
