@@ -83,7 +83,7 @@ def test_a_coefficient_that_is_always_zero_stays_zero(utterances):
 def test_a_code_of_one_coefficient_has_statistics_but_no_hoyer(utterances):
     found = code_statistics(build_model(ModelConfig(m=1, hidden=8), seed=0), utterances)
     assert found.rms.shape == found.kl.shape == (1,)
-    assert np.isnan(found.hoyer_unit_rms).all() and np.isnan(found.hoyer_kl).all()
+    assert np.isnan([found.hoyer_unit_rms, found.hoyer_kl]).all()
 
 
 def test_no_utterances_are_no_statistics():

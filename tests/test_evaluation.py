@@ -99,6 +99,14 @@ def test_samples_differ_from_means_and_repeat(scores, model, utterances):
     assert sampled[0].values["hoyer"] == pytest.approx(hoyer, rel=1e-12)  # always of the mean
 
 
+def test_a_sample_depends_on_its_utterance_and_not_on_the_order(model, utterances):
+    first = quietly(model, utterances, sample=True)
+    assert_same(quietly(model, utterances[::-1], sample=True), first[::-1])
+    renamed = replace(utterances[0], name="another")
+    (other,) = quietly(model, [renamed], sample=True)
+    assert other.values["si_sdr"] != first[0].values["si_sdr"]
+
+
 def test_means_count_utterances_once_and_frames_once_for_hoyer(scores):
     means = mean_scores(scores)
     assert means["estoi"] == pytest.approx(np.mean([row.values["estoi"] for row in scores]))

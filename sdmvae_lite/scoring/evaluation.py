@@ -14,7 +14,7 @@ from tqdm import tqdm
 from ..config import SAMPLE_RATE, STFTConfig
 from ..model.models import VAE
 from ..speech.corpora import Utterance
-from ..store import keep, kept
+from ..store import digest, keep, kept
 from ..workers import as_done, torch_threads
 from .metrics import PER_FRAME, Unscorable, estoi, hoyer, lqo_to_raw, pesq_lqo, si_sdr, stoi
 from .resynthesis import Resynthesis, resynthesise
@@ -82,7 +82,7 @@ def evaluate(
 
     Args:
         sample: decode samples of the code instead of its mean, drawn from ``seed`` and the
-            utterance's position.
+            utterance's id.
         n_jobs: processes; -1 is one a core. Within a ``joblib.parallel_config`` the work goes
             to that backend, and None takes the number from there.
         cache: a folder in which the scores of each utterance are kept as they come, and found
@@ -96,7 +96,7 @@ def evaluate(
     """
     if not utterances:
         raise ValueError("there are no utterances to score")
-    seeds = [seed + position if sample else None for position in range(len(utterances))]
+    seeds = [_seed(seed, utterance) if sample else None for utterance in utterances]
     paths = [None] * len(utterances)
     if cache is not None:
         paths = score_paths(Path(cache), model, utterances, seeds, config, METRICS)
@@ -115,6 +115,10 @@ def evaluate(
             if paths[position]:
                 keep(paths[position], asdict(row))
     return rows
+
+
+def _seed(seed: int, utterance: Utterance) -> int:
+    return int(digest(f"{seed} {utterance.id}".encode())[:12], 16)
 
 
 def _kept(path: Path | None) -> Scores | None:
