@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..config import STFTConfig
 from ..model.models import VAE
 from ..speech.corpora import Utterance
 from .metrics import hoyer
@@ -34,9 +33,7 @@ class CodeStatistics(NamedTuple):
     hoyer_kl: np.ndarray  # of the divergences
 
 
-def code_statistics(
-    model: VAE, utterances: Sequence[Utterance], config: STFTConfig = STFTConfig()
-) -> CodeStatistics:
+def code_statistics(model: VAE, utterances: Sequence[Utterance]) -> CodeStatistics:
     """Encode all frames of all utterances, which are normalised and not trimmed.
 
     Rescaling a coefficient of the code, and the decoder with it, changes none of the results but
@@ -49,7 +46,7 @@ def code_statistics(
         raise ValueError("there are no utterances to encode")
     codes, divergences = [], []
     for utterance in utterances:
-        output = resynthesise(model, utterance.waveform(), config=config).output
+        output = resynthesise(model, utterance.waveform()).output
         codes.append(output.code)
         divergences.append(output.kl)
     rms = torch.cat(codes).double().square().mean(dim=0).sqrt().float()

@@ -11,7 +11,7 @@ from joblib import delayed
 from torch import Generator
 from tqdm import tqdm
 
-from ..config import SAMPLE_RATE, STFTConfig
+from ..config import SAMPLE_RATE
 from ..model.models import VAE
 from ..speech.corpora import Utterance
 from ..store import digest, keep, kept
@@ -71,7 +71,6 @@ def evaluate(
     utterances: Sequence[Utterance],
     sample: bool = False,
     seed: int = 0,
-    config: STFTConfig = STFTConfig(),
     n_jobs: int | None = -1,
     progress: bool = True,
     cache: str | Path | None = None,
@@ -99,14 +98,14 @@ def evaluate(
     seeds = [_seed(seed, utterance) if sample else None for utterance in utterances]
     paths = [None] * len(utterances)
     if cache is not None:
-        paths = score_paths(Path(cache), model, utterances, seeds, config, METRICS)
+        paths = score_paths(Path(cache), model, utterances, seeds, METRICS)
     rows = [_kept(path) for path in paths]
     missing = [position for position, row in enumerate(rows) if row is None]
     if not missing:
         return rows
     # The longest first, so that the cores finish together.
     missing.sort(key=lambda position: utterances[position].source.seconds, reverse=True)
-    jobs = (delayed(_score_utterance)(model, utterances[i], i, seeds[i], config) for i in missing)
+    jobs = (delayed(_score_utterance)(model, utterances[i], i, seeds[i]) for i in missing)
     with torch_threads(1):  # where the work stays here: on a busy machine a second one costs much
         scored, done = as_done(jobs, n_jobs), len(rows) - len(missing)
         bar = tqdm(scored, "scoring", len(rows), initial=done, unit="utt", disable=not progress)
@@ -127,11 +126,11 @@ def _kept(path: Path | None) -> Scores | None:
 
 
 def _score_utterance(
-    model: VAE, utterance: Utterance, position: int, seed: int | None, config: STFTConfig
+    model: VAE, utterance: Utterance, position: int, seed: int | None
 ) -> tuple[int, Scores]:
     """Decode a sample drawn from ``seed``, or, where it is None, the mean; and score it."""
     generator = None if seed is None else Generator().manual_seed(seed)
-    result = resynthesise(model, utterance.waveform(), seed is not None, generator, config)
+    result = resynthesise(model, utterance.waveform(), seed is not None, generator)
     return position, score(result, utterance.speaker, utterance.name)
 
 

@@ -6,18 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Generator, Tensor
 
-from ..config import STFTConfig
 from ..model.models import VAE, ModelOutput
 from ..speech.spectra import istft, normalise, power_and_phase, stft
 
 
 class Resynthesis(NamedTuple):
-    """An utterance and what a model made of it.
-
-    See :doc:`01_hear_it_first`.
-    """
+    """An utterance and what a model made of it. See :doc:`01_hear_it_first`."""
 
     reference: np.ndarray  # (n_samples,), the waveform normalised by its maximum
     estimate: np.ndarray  # (n_samples,), resynthesised
@@ -27,16 +24,12 @@ class Resynthesis(NamedTuple):
 
 
 def resynthesise(
-    model: VAE,
-    waveform: np.ndarray,
-    sample: bool = False,
-    generator: Generator | None = None,
-    config: STFTConfig = STFTConfig(),
+    model: VAE, waveform: ArrayLike, sample: bool = False, generator: Generator | None = None
 ) -> Resynthesis:
     """Encode and decode every frame and give the decoded magnitudes the original phase.
 
-    The waveform is normalised by its maximum first, as the frames of training were. Its length
-    is kept. See :doc:`01_hear_it_first`.
+    The waveform is normalised by its maximum first, as the frames of training were; the transform
+    is the model's. See :doc:`01_hear_it_first`.
 
     Args:
         waveform: (n_samples,) at 16 kHz.
@@ -44,28 +37,20 @@ def resynthesise(
         generator: source of that sample.
 
     Raises:
-        ValueError: if the waveform is silent, not one-dimensional or shorter than a window, or
-            if the STFT's bins are not the model's.
+        ValueError: if the waveform is silent, not one-dimensional or shorter than a window.
     """
-    _check_bins(model, config)
     reference = normalise(waveform)
-    power, phase = power_and_phase(stft(reference, config))
+    power, phase = power_and_phase(stft(reference, model.config.stft))
     with torch.no_grad():
         frames = torch.from_numpy(power).to(_weight(model))
         output = model(frames, sample=sample, generator=generator)
     output = ModelOutput(*(value.cpu() for value in output))
-    estimate = _with_phase(output.log_variance, phase, len(reference), config)
+    estimate = _with_phase(model, output.log_variance, phase, len(reference))
     return Resynthesis(reference, estimate, power, phase, output)
 
 
-def code_to_waveform(
-    model: VAE,
-    code: Tensor,
-    phase: np.ndarray,
-    length: int,
-    config: STFTConfig = STFTConfig(),
-) -> np.ndarray:
-    """Decode a code, as the encoder gave it or changed by hand, and make it audible.
+def code_to_waveform(model: VAE, code: Tensor, phase: np.ndarray, length: int) -> np.ndarray:
+    """Return the waveform (length,) of a code, as the encoder gave it or changed by hand.
 
     With the code, the phase and the length of a `Resynthesis` this is its estimate.
     See :doc:`10_train_sdm_vae`.
@@ -73,18 +58,13 @@ def code_to_waveform(
     Args:
         code: (n_frames, code_size), what the encoder infers: a for the SDM-VAE, not z = D a.
         phase: unit phasors that the decoded magnitudes are given, (n_frames, n_bins).
-        length: of the waveform, in samples; n_frames is 1 + length // hop.
-
-    Returns:
-        (length,) at 16 kHz.
+        length: of the waveform, in samples; n_frames is 1 + length // hop of the model.
 
     Raises:
-        ValueError: if code, phase and length are not of one utterance, or the STFT's bins are
-            not the model's.
+        ValueError: if code, phase and length are not of one utterance and this model.
     """
-    _check_bins(model, config)
-    n_frames = 1 + length // config.hop_length
-    shapes = (("code", code.shape, model.config.code_size), ("phase", phase.shape, config.n_bins))
+    n_frames, config = 1 + length // model.config.stft.hop_length, model.config
+    shapes = (("code", code.shape, config.code_size), ("phase", phase.shape, config.n_bins))
     for name, found, width in shapes:
         if found != (n_frames, width):
             raise ValueError(
@@ -92,11 +72,11 @@ def code_to_waveform(
             )
     with torch.no_grad():
         log_variance = model.decode(model.synthesis(code.to(_weight(model))))
-    return _with_phase(log_variance.cpu(), phase, length, config)
+    return _with_phase(model, log_variance.cpu(), phase, length)
 
 
 def keep_largest(code: Tensor, count: int, size: Tensor | None = None) -> Tensor:
-    """The ``count`` largest coefficients of every frame's code; the others are zero.
+    """Return a code with the ``count`` largest coefficients of every frame; the others are zero.
 
     Of equals the first is kept; a ``count`` of the code's size or more keeps all.
     See :doc:`10_train_sdm_vae`.
@@ -122,20 +102,11 @@ def keep_largest(code: Tensor, count: int, size: Tensor | None = None) -> Tensor
     return torch.zeros_like(code).scatter(-1, largest, code.gather(-1, largest))
 
 
-def _with_phase(
-    log_variance: Tensor, phase: np.ndarray, length: int, config: STFTConfig
-) -> np.ndarray:
+def _with_phase(model: VAE, log_variance: Tensor, phase: np.ndarray, length: int) -> np.ndarray:
     magnitude = torch.exp(0.5 * log_variance).numpy()
-    return istft(magnitude * phase, length, config)
+    return istft(magnitude * phase, length, model.config.stft)
 
 
 def _weight(model: VAE) -> Tensor:
-    """Any weight of the model: what goes through it must be of its type and on its device."""
+    """Return any weight of the model: what goes through it must be of its type and device."""
     return next(model.parameters())
-
-
-def _check_bins(model: VAE, config: STFTConfig) -> None:
-    if config.n_bins != model.config.n_bins:
-        raise ValueError(
-            f"an STFT of {config.n_bins} bins does not fit a model of {model.config.n_bins}"
-        )

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from safetensors.torch import save
 
-from ..config import STFTConfig, to_dict
+from ..config import to_dict
 from ..model.models import VAE
 from ..speech.corpora import Utterance
 
@@ -32,7 +32,6 @@ def score_paths(
     model: VAE,
     utterances: Sequence[Utterance],
     seeds: Sequence[int | None],
-    config: STFTConfig,
     metrics: Iterable[str],
 ) -> list[Path]:
     """Where the scores of each utterance are kept in ``folder``, which is made if it is not there.
@@ -59,7 +58,6 @@ def score_paths(
         "versions": [version(name) for name in PACKAGES],
         "metrics": list(metrics),
         "model": [type(model).__name__, to_dict(model.config), _digest(save(weights))],
-        "stft": to_dict(config),
     }
     paths = []
     for utterance, seed in zip(utterances, seeds, strict=True):
