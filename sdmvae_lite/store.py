@@ -16,7 +16,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -128,14 +128,16 @@ def write(path: Path, content: bytes | Iterable[bytes]) -> None:
         _remove_left_over(path)
         file = part.open("wb")
     try:
-        with file:
-            for block in [content] if isinstance(content, bytes) else content:
-                with _naming(path):  # and no error of what makes the blocks
-                    file.write(block)
-                    file.flush()
+        for block in [content] if isinstance(content, bytes) else content:
+            with _naming(path):  # and no error of what makes the blocks
+                file.write(block)
+                file.flush()
         with _naming(path):
+            file.close()
             os.replace(part, path)
     finally:
+        with suppress(OSError):  # what did not fit into the disk fails once more
+            file.close()
         part.unlink(missing_ok=True)
 
 

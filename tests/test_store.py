@@ -60,12 +60,13 @@ def test_writing_leaves_what_was_there_until_it_is_whole(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["file"]
 
 
-def test_a_full_disk_is_named(tmp_path, monkeypatch):
+@pytest.mark.parametrize("size", [100, 100_000])  # less and more than a file's buffer
+def test_a_full_disk_is_named(tmp_path, monkeypatch, size):
     path = tmp_path / "file"
     original = type(path).open
     monkeypatch.setattr(type(path), "open", lambda part, mode="r": original(type(path)(FULL), mode))
     with pytest.raises(OSError, match=f"{path} cannot be written .*free some room") as caught:
-        write(path, b"x" * 100_000)
+        write(path, b"x" * size)
     assert caught.value.errno == errno.ENOSPC
     assert not list(tmp_path.iterdir())
 
