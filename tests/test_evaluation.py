@@ -1,20 +1,36 @@
 import hashlib
+import math
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
-from joblib import parallel_config
+from joblib import Parallel, delayed, parallel_config
 from joblib.parallel import BACKENDS, LokyBackend
 
 from sdmvae_lite.config import SAMPLE_RATE, ModelConfig
-from sdmvae_lite.model.models import build_model
-from sdmvae_lite.scoring.evaluation import METRICS, evaluate, mean_scores, score, unscored
+from sdmvae_lite.model.models import SDMVAE, VAE, build_model
+from sdmvae_lite.scoring import evaluation
+from sdmvae_lite.scoring.evaluation import (
+    METRICS,
+    evaluate,
+    mean_scores,
+    score,
+    score_paths,
+    unscored,
+)
 from sdmvae_lite.scoring.resynthesis import resynthesise
 from sdmvae_lite.speech.corpora import CorpusError, Utterance, load_corpus
 from sdmvae_lite.speech.corpora.audio import AudioFile
+from sdmvae_lite.workers import as_done
+
+CONFIG = ModelConfig("sdm-vae")
+FINDING = ("corpus", "folders", "librispeech", "sentences", "tcd_timit", "voices")
 
 quietly = partial(evaluate, n_jobs=1, progress=False)
 
@@ -43,7 +59,7 @@ def utterances():
 
 @pytest.fixture(scope="module")
 def model():
-    return build_model(ModelConfig("sdm-vae"), seed=0)
+    return build_model(CONFIG, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +152,26 @@ def test_a_code_of_one_coefficient_has_every_score_but_hoyer(utterances):
 def test_nothing_to_score_is_an_error(model):
     with pytest.raises(ValueError, match="no utterances to score"):
         evaluate(model, [])
+    with pytest.raises(ValueError, match=r"give one of them, such as corpus\.test"):
+        evaluate(model, load_corpus("synthetic", minutes=0.5))
+
+
+def test_few_utterances_are_scored_here_and_many_by_no_more_processes_than_they_are(
+    model, clips, monkeypatch
+):
+    started = []
+
+    def counted(jobs, n_jobs):
+        started.append(n_jobs)
+        return as_done(jobs, 1)
+
+    monkeypatch.setattr(evaluation, "as_done", counted)
+    evaluate(model, clips, progress=False)
+    evaluate(model, clips, n_jobs=8, progress=False)
+    monkeypatch.setattr(evaluation, "_FEW_SECONDS", 0.1)
+    monkeypatch.setattr(evaluation, "effective_n_jobs", lambda n_jobs: 64)
+    evaluate(model, clips, progress=False)
+    assert started == [1, 3, 3]
 
 
 def test_an_utterance_that_cannot_be_read_is_named(model, utterances, tmp_path):
@@ -164,3 +200,237 @@ def test_torch_has_one_thread_while_it_scores_and_all_of_them_afterwards(
         assert (row.values["hoyer"], torch.get_num_threads()) == (1.0, 2)
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def spoken():
+    return load_corpus("synthetic", minutes=1).test
+
+
+@pytest.fixture(scope="module")
+def clips(spoken):
+    """Three clips of different lengths, too short for PESQ and STOI, so quickly scored."""
+    waveform = spoken[0].waveform()[8000:]
+    return [
+        Utterance("mary", f"clip {n}", Samples(tuple(waveform[:n].tolist())))
+        for n in (3000, 2000, 2500)
+    ]
+
+
+@pytest.fixture
+def computed(monkeypatch):
+    """The lengths of what is scored from here on, one after the other."""
+    lengths, hoyer = [], METRICS["hoyer"]
+
+    def counted(result):
+        lengths.append(len(result.reference))
+        return hoyer(result)
+
+    monkeypatch.setitem(METRICS, "hoyer", counted)
+    return lengths
+
+
+def test_nothing_is_computed_twice_and_kept_scores_are_those_computed(
+    model, clips, computed, tmp_path
+):
+    first = quietly(model, clips, cache=tmp_path)
+    assert first == quietly(model, clips)
+    computed.clear()
+    same = build_model(CONFIG, seed=0)
+    assert quietly(same, clips, cache=str(tmp_path)) == first
+    assert quietly(model, clips[::-1], cache=tmp_path) == first[::-1]
+    assert computed == []
+
+
+def test_an_evaluation_that_is_interrupted_goes_on(model, clips, computed, monkeypatch, tmp_path):
+    def interrupted(result):
+        if len(computed) == 2:
+            raise KeyboardInterrupt
+        return 0.0
+
+    with monkeypatch.context() as patch:
+        patch.setitem(METRICS, "si_sdr", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            quietly(model, clips, cache=tmp_path)
+    assert computed == [3000, 2500]
+    scores = quietly(model, clips, cache=tmp_path)
+    assert computed == [3000, 2500, 2000]
+    assert [row.values["si_sdr"] == 0.0 for row in scores] == [True, False, True]
+
+
+def test_where_all_is_kept_nothing_is_started(model, clips, backend, tmp_path):
+    with parallel_config(backend="counting", n_jobs=2):
+        first = evaluate(model, clips, n_jobs=None, progress=False, cache=tmp_path)
+        assert sum(backend) == 3
+        assert evaluate(model, clips, n_jobs=None, progress=False, cache=tmp_path) == first
+    assert sum(backend) == 3
+
+
+def test_infinite_scores_and_the_reasons_of_missing_ones_are_kept(
+    model, clips, monkeypatch, tmp_path
+):
+    monkeypatch.setitem(METRICS, "si_sdr", lambda result: math.inf)
+    first = quietly(model, clips[:1], cache=tmp_path)
+    assert first[0].values["si_sdr"] == math.inf
+    assert first[0].unscored.keys() == {"pesq_nb", "pesq_wb", "pesq_raw", "stoi", "estoi"}
+    assert quietly(model, clips[:1], cache=tmp_path) == first
+
+
+def test_samples_are_kept_by_their_seed(model, clips, computed, tmp_path):
+    means = quietly(model, clips, cache=tmp_path)
+    sampled = quietly(model, clips, sample=True, seed=5, cache=tmp_path)
+    assert sampled[0].values["si_sdr"] != means[0].values["si_sdr"]
+    assert len(computed) == 6
+    assert quietly(model, clips[:2], sample=True, seed=5, cache=tmp_path) == sampled[:2]
+    assert len(computed) == 6
+    assert quietly(model, clips[::-1], sample=True, seed=5, cache=tmp_path) == sampled[::-1]
+    assert len(computed) == 6
+    other = quietly(model, clips, sample=True, seed=6, cache=tmp_path)
+    assert len(computed) == 9
+    assert other[0].values["si_sdr"] != sampled[0].values["si_sdr"]
+
+
+class Same(SDMVAE):
+    """A class of one's own that computes the same."""
+
+    def kl(self, mu, logvar):
+        return super().kl(mu, logvar)
+
+
+def test_whatever_decides_a_score_is_in_the_name_of_its_file(model, clips, monkeypatch, tmp_path):
+    def path(model=model, speech=clips[0], seed=None):
+        return score_paths(tmp_path, model, [speech], [seed])[0]
+
+    other_weights, other_kind = build_model(CONFIG, seed=1), Same(CONFIG)
+    other_kind.load_state_dict(model.state_dict())
+    nudged = build_model(CONFIG, seed=0)
+    with torch.no_grad():
+        nudged.decoder_hidden.bias[0] += 1e-7
+    paths = [
+        path(),
+        *(path(model=other) for other in (other_weights, other_kind, nudged)),
+        path(speech=replace(clips[0], source=clips[1].source)),
+        path(speech=replace(clips[0], name="clip 1")),
+        path(seed=0),
+        path(seed=1),
+        path(model=build_model(replace(CONFIG, hop_length=128), seed=0)),
+        path(speech=replace(clips[0], speaker="john")),
+    ]
+    with monkeypatch.context() as patch:
+        patch.setitem(METRICS, "loudness", len)
+        paths.append(path())
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation, "version", lambda name: "0.0")
+        paths.append(path())
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation, "method", lambda *modules: "other")
+        paths.append(path())
+    assert len(set(paths)) == len(paths)
+    assert path() == paths[0]
+
+
+def test_synthetic_speech_is_known_by_what_it_is_made_from(model, spoken, tmp_path):
+    def paths(corpus):
+        nothing = [None] * len(corpus.test)
+        return score_paths(tmp_path, model, corpus.test, nothing)
+
+    again, other = (load_corpus("synthetic", minutes=1, seed=seed) for seed in (0, 1))
+    assert [utterance.id for utterance in other.test] == [utterance.id for utterance in spoken]
+    assert not set(paths(again)) & set(paths(other))
+    assert len(set(paths(again))) == len(spoken)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: "",
+        lambda text: text[: len(text) // 2],
+        lambda text: text[:-1],
+        lambda text: text.replace('"seconds": 0.1', '"seconds": 0.2'),
+        lambda text: text.replace('"value"', '"score"'),
+        lambda text: "[1, 2]",
+        lambda text: text + "}",
+    ],
+)
+def test_a_damaged_file_is_computed_again(model, clips, computed, tmp_path, damage):
+    first = quietly(model, clips, cache=tmp_path)
+    path = next(path for path in tmp_path.iterdir() if "clip 3000" in path.read_text())
+    sound = path.read_text()
+    assert damage(sound) != sound
+    path.write_text(damage(sound))
+    computed.clear()
+    assert quietly(model, clips, cache=tmp_path) == first
+    assert computed == [3000]
+    assert path.read_text() == sound
+
+
+def test_two_processes_may_share_a_cache(model, spoken, tmp_path):
+    evaluations = Parallel(n_jobs=2)(
+        delayed(quietly)(model, list(utterances), cache=tmp_path)
+        for utterances in (spoken, spoken[::-1])
+    )
+    kept = quietly(model, spoken, cache=tmp_path)
+    for row, one, other in zip(kept, evaluations[0], evaluations[1][::-1], strict=True):
+        assert row in (one, other)
+        assert one.values == pytest.approx(other.values, rel=1e-12)
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json"] * len(spoken)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_named_and_leaves_nothing_half_written(
+    model, clips, computed, monkeypatch, tmp_path
+):
+    original = Path.open
+
+    def full(self, mode="r", *rest, **more):
+        return original(Path("/dev/full") if "w" in mode else self, mode, *rest, **more)
+
+    quietly(model, clips[:1], cache=tmp_path)
+    before = {path: path.read_text() for path in tmp_path.iterdir()}
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", full)
+        with pytest.raises(OSError, match=rf"{tmp_path}/scores-.*No space.*free some room"):
+            quietly(model, clips, cache=tmp_path)
+    assert {path: path.read_text() for path in tmp_path.iterdir()} == before
+    computed.clear()
+    quietly(model, clips, cache=tmp_path)
+    assert computed == [2500, 2000]
+
+
+def test_a_cache_that_is_no_folder_is_an_error(model, clips, tmp_path):
+    path = tmp_path / "scores"
+    path.write_text("mine")
+    with pytest.raises(FileExistsError, match="scores"):
+        quietly(model, clips, cache=path)
+
+
+def test_scores_of_a_model_of_ones_own_are_kept_until_its_text_changes(model, clips, tmp_path):
+    class Mine(VAE):
+        def decode(self, z):
+            return super().decode(z) - 1
+
+    mine = Mine()
+    mine.load_state_dict(build_model(ModelConfig(), seed=0).state_dict())
+    (own,) = score_paths(tmp_path, mine, clips[:1], [None])
+    assert own != score_paths(tmp_path, build_model(ModelConfig(), seed=0), clips[:1], [None])[0]
+    assert quietly(mine, clips, cache=tmp_path) == quietly(mine, clips)
+    assert own.exists()
+
+
+def test_scores_of_a_class_without_a_text_are_computed_but_not_kept(clips, tmp_path):
+    Mine = type("Mine", (VAE,), {})
+    Mine.__module__ = "__main__"
+    with pytest.raises(ValueError, match=r"text of the class Mine is not found.*no.*cache"):
+        quietly(Mine(), clips, cache=tmp_path / "cache")
+    assert not list(tmp_path.iterdir())
+    assert len(quietly(Mine(), clips)) == 3
+
+
+def test_the_code_that_decides_a_score_is_in_its_name():
+    """All that scoring imports, but for packages and what only describes, finds, keeps, sends."""
+    aside = {"config", "store", "workers", "model", "model.files", "scoring", "speech"}
+    aside |= {"speech.corpora", *(f"speech.corpora.{name}" for name in FINDING)}
+    program = "import sys, sdmvae_lite.scoring.evaluation; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    ours = [name for name in loaded.stdout.split() if name.startswith("sdmvae_lite.")]
+    assert {name.removeprefix("sdmvae_lite.") for name in ours} - aside == set(evaluation._METHOD)

@@ -17,7 +17,7 @@ from torch import Tensor
 from ..model.models import VAE
 from ..speech.corpora import Utterance
 from .metrics import hoyer
-from .resynthesis import resynthesise
+from .resynthesis import as_list, resynthesise
 
 
 class CodeStatistics(NamedTuple):
@@ -42,10 +42,8 @@ def code_statistics(model: VAE, utterances: Sequence[Utterance]) -> CodeStatisti
     Raises:
         ValueError: if there are no utterances, or one cannot be read.
     """
-    if not utterances:
-        raise ValueError("there are no utterances to encode")
     codes, divergences = [], []
-    for utterance in utterances:
+    for utterance in as_list(utterances):
         output = resynthesise(model, utterance.waveform()).output
         codes.append(output.code)
         divergences.append(output.kl)

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from joblib import delayed
+from joblib import delayed, effective_n_jobs
 from torch import Generator
 from tqdm import tqdm
 
 from ..config import SAMPLE_RATE
+from ..model.files import describe_model
 from ..model.models import VAE
 from ..speech.corpora import Utterance
-from ..store import digest, keep, kept
+from ..store import digest, keep, kept, key, method
 from ..workers import as_done, torch_threads
 from .metrics import PER_FRAME, Unscorable, estoi, hoyer, lqo_to_raw, pesq_lqo, si_sdr, stoi
-from .resynthesis import Resynthesis, resynthesise
-from .score_cache import score_paths
+from .resynthesis import Resynthesis, as_list, resynthesise
+
+# The modules and packages that decide a score.
+_METHOD = (
+    *(f"scoring.{module}" for module in ("bursts", "evaluation", "metrics", "resynthesis")),
+    *(f"model.{module}" for module in ("dictionaries", "divergences", "models")),
+    *(f"speech.{module}" for module in ("spectra", "corpora.audio", "corpora.synthetic")),
+    "speech.corpora.espeak",
+)
+_PACKAGES = ("librosa", "numpy", "pesq", "pystoi", "scipy", "soundfile", "soxr", "torch")
+_FEW_SECONDS = 120  # of speech, which are scored before other processes would have started
 
 
 @dataclass(frozen=True)
@@ -52,18 +64,19 @@ def score(result: Resynthesis, speaker: str = "", utterance: str = "") -> Scores
     ``pesq_raw`` is computed from ``pesq_nb``; ``hoyer`` is the mean over the frames.
     See :doc:`11_score_speech`.
     """
-    values, unscored = {}, {}
+    values: dict[str, float] = {}
+    reasons: dict[str, str] = {}
     for metric, compute in METRICS.items():
         try:
             values[metric] = compute(result)
         except Unscorable as reason:
-            unscored[metric] = str(reason)
+            reasons[metric] = str(reason)
     if "pesq_nb" in values:
         values["pesq_raw"] = lqo_to_raw(values["pesq_nb"])
     else:
-        unscored["pesq_raw"] = unscored["pesq_nb"]
+        reasons["pesq_raw"] = reasons["pesq_nb"]
     seconds = len(result.reference) / SAMPLE_RATE
-    return Scores(speaker, utterance, seconds, len(result.power), values, unscored)
+    return Scores(speaker, utterance, seconds, len(result.power), values, reasons)
 
 
 def evaluate(
@@ -73,56 +86,81 @@ def evaluate(
     seed: int = 0,
     n_jobs: int | None = -1,
     progress: bool = True,
-    cache: str | Path | None = None,
+    cache: str | os.PathLike[str] | None = None,
 ) -> list[Scores]:
-    """Resynthesise and score every utterance, in the order given.
-
-    See :doc:`11_score_speech`.
+    """Resynthesise and score every utterance, in the order given. See :doc:`11_score_speech`.
 
     Args:
         sample: decode samples of the code instead of its mean, drawn from ``seed`` and the
             utterance's id.
-        n_jobs: processes; -1 is one a core. Within a ``joblib.parallel_config`` the work goes
-            to that backend, and None takes the number from there.
+        n_jobs: processes; -1 is as many as pay, at most one a core. Within a
+            ``joblib.parallel_config`` the work goes to that backend, and None takes the number
+            from there.
         cache: a folder in which the scores of each utterance are kept as they come, and found
             again by whoever scores it with the same weights, settings, code and versions; an
             evaluation that was interrupted goes on where it was. None keeps nothing.
 
     Raises:
         ValueError: if there is nothing to score, an utterance cannot be read, or there is a
-            ``cache`` and the model's class is none of the package's.
-        OSError: naming the folder, when scores cannot be kept there.
+            ``cache`` and the text of the model's class is not found.
+        OSError: naming the file, when scores cannot be kept there.
     """
-    if not utterances:
-        raise ValueError("there are no utterances to score")
+    utterances = as_list(utterances)
     seeds = [_seed(seed, utterance) if sample else None for utterance in utterances]
-    paths = [None] * len(utterances)
+    paths: Sequence[Path | None] = [None] * len(utterances)
     if cache is not None:
-        paths = score_paths(Path(cache), model, utterances, seeds, METRICS)
-    rows = [_kept(path) for path in paths]
-    missing = [position for position, row in enumerate(rows) if row is None]
-    if not missing:
-        return rows
+        folder = Path(cache).expanduser()
+        paths = score_paths(folder, model, utterances, seeds)
+        folder.mkdir(parents=True, exist_ok=True)
+    found = [path and kept(path) for path in paths]
+    rows = {i: Scores(**values) for i, values in enumerate(found) if values}
+    missing = [i for i in range(len(utterances)) if i not in rows]
     # The longest first, so that the cores finish together.
-    missing.sort(key=lambda position: utterances[position].source.seconds, reverse=True)
+    missing.sort(key=lambda i: utterances[i].source.seconds, reverse=True)
     jobs = (delayed(_score_utterance)(model, utterances[i], i, seeds[i]) for i in missing)
+    n_jobs = _workers([utterances[i] for i in missing], n_jobs)
     with torch_threads(1):  # where the work stays here: on a busy machine a second one costs much
-        scored, done = as_done(jobs, n_jobs), len(rows) - len(missing)
-        bar = tqdm(scored, "scoring", len(rows), initial=done, unit="utt", disable=not progress)
-        for position, row in bar:
-            rows[position] = row
-            if paths[position]:
-                keep(paths[position], asdict(row))
-    return rows
+        scored, done, total = as_done(jobs, n_jobs), len(rows), len(utterances)
+        bar = tqdm(scored, "scoring", total, initial=done, unit="utt", disable=not progress)
+        for i, row in bar:
+            rows[i] = row
+            if path := paths[i]:
+                keep(path, asdict(row))
+    return [rows[i] for i in range(len(utterances))]
+
+
+def score_paths(
+    folder: Path, model: VAE, utterances: Sequence[Utterance], seeds: Sequence[int | None]
+) -> list[Path]:
+    """Return where `evaluate` keeps the scores of each utterance: all that decides them.
+
+    ``seeds`` are those of sampled codes; None where the mean is decoded. Raises ValueError where
+    the text of the model's class is not found.
+    """
+    shared = {
+        **describe_model(model),
+        "metrics": list(METRICS),
+        "method": method(*_METHOD),
+        "packages": {package: version(package) for package in _PACKAGES},
+    }
+    names = (
+        key(
+            "scores", **shared, speaker=u.speaker, name=u.name, sound=u.source.fingerprint(), seed=s
+        )
+        for u, s in zip(utterances, seeds, strict=True)
+    )
+    return [folder / f"{name}.json" for name in names]
 
 
 def _seed(seed: int, utterance: Utterance) -> int:
     return int(digest(f"{seed} {utterance.id}".encode())[:12], 16)
 
 
-def _kept(path: Path | None) -> Scores | None:
-    scores = None if path is None else kept(path)
-    return None if scores is None else Scores(**scores)
+def _workers(utterances: Sequence[Utterance], n_jobs: int | None) -> int:
+    """Return how many processes score the utterances sooner than this one alone."""
+    if n_jobs == -1 and sum(utterance.source.seconds for utterance in utterances) < _FEW_SECONDS:
+        return 1
+    return max(1, min(effective_n_jobs(n_jobs), len(utterances)))
 
 
 def _score_utterance(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike
 from torch import Generator, Tensor
 
 from ..model.models import VAE, ModelOutput
+from ..speech.corpora import Corpus, Utterance
 from ..speech.spectra import istft, normalise, power_and_phase, stft
 
 
@@ -73,6 +75,15 @@ def code_to_waveform(model: VAE, code: Tensor, phase: np.ndarray, length: int) -
     with torch.no_grad():
         log_variance = model.decode(model.synthesis(code.to(_weight(model))))
     return _with_phase(model, log_variance.cpu(), phase, length)
+
+
+def as_list(utterances: Iterable[Utterance]) -> list[Utterance]:
+    """Return utterances as a list; ValueError if there are none, or it is a whole corpus."""
+    if isinstance(utterances, Corpus):
+        raise ValueError("a corpus has three parts: give one of them, such as corpus.test")
+    if not (listed := list(utterances)):
+        raise ValueError("there are no utterances to score")
+    return listed
 
 
 def keep_largest(code: Tensor, count: int, size: Tensor | None = None) -> Tensor:
