@@ -18,6 +18,8 @@ SAMPLE_RATE = 16_000  # Hz; every waveform in the package is at this rate
 
 MODELS = ("vae", "vsc", "sdm-vae")
 DICTIONARIES = ("identity", "dct")
+INPUTS = ("power", "log-power")
+SCHEDULES = ("constant", "cosine")
 FAMILIES = {"vae": "VAE", "vsc": "VSC", "sdm": "SDM-VAE"}  # by what names of rows begin with
 
 Config = TypeVar("Config")
@@ -41,6 +43,10 @@ class _Checked:
     def _require(self, name: str, fits: bool, wanted: str) -> None:
         if not fits:
             self._refuse(f"{name} must be {wanted}, not {getattr(self, name)!r}")
+
+    def _choose(self, **choices: tuple[str, ...]) -> None:
+        for name, known in choices.items():
+            self._require(name, getattr(self, name) in known, f"one of {', '.join(known)}")
 
     def _refuse(self, why: str) -> NoReturn:
         raise ValueError(f"{type(self).__name__}: {why}")
@@ -94,11 +100,10 @@ class ModelConfig(_Checked):
     hidden: int = 128  # width of the one hidden layer of encoder and decoder
     n_bins: int = 513  # of the power spectra that the model sees
     hop_length: int | None = None  # samples between them; None is a quarter of a window
+    input: str = "power"  # what the encoder sees: powers (the paper), or their standardised logs
 
     def _check(self) -> None:
-        for name, choices in (("model", MODELS), ("dictionary", DICTIONARIES)):
-            known = getattr(self, name) in choices
-            self._require(name, known, f"one of {', '.join(choices)}")
+        self._choose(model=MODELS, dictionary=DICTIONARIES, input=INPUTS)
         for name, least in (("m", 1), ("hidden", 1), ("n_bins", 2)):
             self._require(name, getattr(self, name) >= least, f"at least {least}")
         self._require("k", self.k is None or self.k >= 1, "at least 1, or None for k = m")
@@ -152,6 +157,8 @@ class ModelConfig(_Checked):
         yield f"{self.m}", f"m = {self.m}"
         if self.model == "sdm-vae" and not self.constant_atom:
             yield "no-constant", "no constant atom"
+        if self.input == "log-power":
+            yield "log", "log-power input"
         if self.hidden != 128:
             yield f"h{self.hidden}", f"{self.hidden} hidden units"
         if self.stft != STFTConfig():
@@ -161,7 +168,12 @@ class ModelConfig(_Checked):
 
 @dataclass(frozen=True)
 class TrainingConfig(_Checked):
-    """Optimiser and stopping rule (paper, Section 4.1.3)."""
+    """Optimiser and stopping rule (paper, Section 4.1.3).
+
+    ``schedule`` is ``constant``, the paper's: a rate that stays, a stop by ``patience``, the best
+    weights; or ``cosine``: a rate that rises for an epoch and falls to zero by ``max_epochs``, the
+    last weights.
+    """
 
     learning_rate: float = 1e-4  # of Adam
     batch_size: int = 128  # frames
@@ -169,8 +181,10 @@ class TrainingConfig(_Checked):
     patience: int = 20  # epochs without a better validation loss before stopping
     seed: int = 0
     shuffle: bool = True  # False takes the frames in the order of the files
+    schedule: str = "constant"
 
     def _check(self) -> None:
+        self._choose(schedule=SCHEDULES)
         fits = math.isfinite(self.learning_rate) and self.learning_rate > 0
         self._require("learning_rate", fits, "finite and positive")
         for name in ("batch_size", "max_epochs", "patience"):

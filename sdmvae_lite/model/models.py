@@ -15,6 +15,7 @@ and differ in what the encoder infers and in its prior:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from threading import Lock
 from typing import NamedTuple
 
@@ -34,6 +35,9 @@ from .divergences import (
 )
 
 Noise = Generator | None  # where samples come from; None is torch's global generator
+INPUT_FLOOR = 1e-8  # added to powers before their logarithm: below any speech, above zero
+EULER = 0.5772156649  # what the mean log of an exponential variable lacks of the log of its mean
+
 _SEEDING = Lock()  # layers draw from the global generator: one thread at a time
 
 
@@ -54,6 +58,8 @@ class VAE(nn.Module):
     """
 
     takes = "vae"  # the ``model`` of the configurations that it is built from
+    input_mean: Tensor  # (n_bins,), of log-powers
+    input_std: Tensor  # (), of all of them about these means
 
     def __init__(self, config: ModelConfig = ModelConfig()) -> None:
         super().__init__()
@@ -68,10 +74,38 @@ class VAE(nn.Module):
         self.encoder_logvar = nn.Linear(config.hidden, config.code_size)
         self.decoder_hidden = nn.Linear(config.m, config.hidden)
         self.decoder_log_variance = nn.Linear(config.hidden, config.n_bins)
+        if config.input == "log-power":
+            self.register_buffer("input_mean", torch.zeros(config.n_bins))
+            self.register_buffer("input_std", torch.ones(()))
+
+    @torch.no_grad()
+    def prepare(self, frames: Iterable[Tensor]) -> None:
+        """Take from the training frames, in chunks, what the model needs before its first step.
+
+        With log-power input these are the mean of each bin and one standard deviation, and the
+        decoder starts from that mean too. A model that has them already keeps them.
+        """
+        if self.config.input == "power" or self.input_mean.any():
+            return
+        n_frames, moments = 0, torch.zeros(2, self.config.n_bins, dtype=torch.float64)
+        for chunk in frames:
+            log = torch.log(chunk + INPUT_FLOOR).double().cpu()
+            moments += torch.stack((log.sum(dim=0), log.square().sum(dim=0)))
+            n_frames += len(chunk)
+        mean, square = moments / n_frames
+        self.input_mean.copy_(mean)
+        self.input_std.copy_((square - mean.square()).mean().sqrt().clamp(min=INPUT_FLOOR))
+        self.decoder_log_variance.bias.copy_(mean + EULER)  # the log of the mean, if Gaussian
+
+    def features(self, frames: Tensor) -> Tensor:
+        """Return what the encoder sees of power spectra, (batch, n_bins)."""
+        if self.config.input == "power":
+            return frames
+        return (torch.log(frames + INPUT_FLOOR) - self.input_mean) / self.input_std
 
     def encode(self, frames: Tensor) -> tuple[Tensor, ...]:
         """Return the code's mean and log-variance for power spectra (batch, n_bins)."""
-        hidden = torch.tanh(self.encoder_hidden(frames))
+        hidden = torch.tanh(self.encoder_hidden(self.features(frames)))
         return self.encoder_mu(hidden), self.encoder_logvar(hidden)
 
     def decode(self, z: Tensor) -> Tensor:
@@ -177,7 +211,7 @@ class VSC(VAE):
 
     def encode(self, frames: Tensor) -> tuple[Tensor, ...]:
         """Return the slab's mean and log-variance and the gate's logit, each (batch, m)."""
-        hidden = torch.tanh(self.encoder_hidden(frames))
+        hidden = torch.tanh(self.encoder_hidden(self.features(frames)))
         return self.encoder_mu(hidden), self.encoder_logvar(hidden), self.encoder_gate(hidden)
 
     def forward(self, frames: Tensor, sample: bool = True, generator: Noise = None) -> ModelOutput:

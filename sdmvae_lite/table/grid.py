@@ -19,18 +19,16 @@ from tqdm import tqdm
 
 from ..model.models import VAE, build_model
 from ..scoring.codes import code_statistics
-from ..scoring.evaluation import Scores, evaluate, unscored
+from ..scoring.evaluation import PACKAGES, Scores, evaluate, unscored
 from ..speech.corpora import Corpus
 from ..speech.frames import load_frames
 from ..store import cache_folder, key
 from ..training.batches import hold_frames
 from ..training.checkpoints import describe_run
-from ..training.fit import History, find_device, fit
+from ..training.fit import History, find_device, fit, kept_epoch
 from ..workers import as_done, torch_threads
 from .records import Record, check_record, read_record, write_record
 from .runs import Run, check_runs
-
-PACKAGES = ("sdmvae_lite", "torch", "numpy", "librosa", "pesq", "pystoi")
 
 
 class TrainedRun(NamedTuple):
@@ -178,7 +176,7 @@ def make_record(
         kind=run.class_name,
         **provenance(corpus, device),
         seconds_of_training=round(sum(seconds)) if len(seconds) == history.epochs else None,
-        best_epoch=history.best_epoch,
+        best_epoch=kept_epoch(history, run.training),
         history=History(**{name: _rounded(found, 3) for name, found in losses.items()}),
         code={"rms": rms, "kl": kl},
         utterances={
@@ -209,6 +207,6 @@ def provenance(corpus: Corpus, device: str = "cpu") -> dict[str, Any]:
     gpu = f", {torch.cuda.get_device_name(target)}" if target.type == "cuda" else ""
     return {
         "corpus": {"name": corpus.name, "fingerprint": corpus.fingerprint},
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "versions": {name: importlib.metadata.version(name) for name in ("sdmvae_lite", *PACKAGES)},
         "machine": f"{platform.machine()}, {os.cpu_count()} cores{gpu}",
     }

@@ -55,7 +55,8 @@ class Run:
     def row(self) -> str:
         """The row of the table that it is a run of."""
         order = "" if self.training.shuffle else "unshuffled"
-        parts = (self.model.name, self.class_name.lower(), order, self.variant)
+        schedule = "" if self.training.schedule == "constant" else self.training.schedule
+        parts = (self.model.name, self.class_name.lower(), schedule, order, self.variant)
         return "-".join(filter(None, parts))
 
     @property

@@ -82,6 +82,8 @@ def fit(
 ) -> History:
     """Train ``model`` in place by Algorithm 1 and leave it with its best weights, on the CPU.
 
+    Those of a ``cosine`` schedule are its last; what follows is of the ``constant`` one.
+
     Frames are shuffled anew in every epoch, unless ``training.shuffle`` is False. Training stops
     when the validation loss, always under the same noise, has not improved for
     ``training.patience`` epochs. If it is interrupted or fails, the model gets back the weights
@@ -115,14 +117,18 @@ def fit(
             state = load_checkpoint(path, model, generator, run)
             best, history = state.best, History(**state.history)
             optimiser.load_state_dict(optimiser.state_dict() | {"state": state.moments})
+        else:
+            model.prepare(chunks(train_frames, target))
         with tqdm(total=training.max_epochs, initial=history.epochs, disable=not progress) as bar:
             while not finished(history, training):
                 began = time.monotonic()
                 model.begin_epoch(history.epochs)
-                losses = _train_epoch(model, train_frames, optimiser, generator, training)
+                losses = _train_epoch(
+                    model, train_frames, optimiser, generator, training, history.epochs
+                )
                 validated = validation_losses(model, validation_frames)
                 history.append(losses, validated, time.monotonic() - began)
-                if history.best_epoch == history.epochs:
+                if kept_epoch(history, training) == history.epochs:
                     best = copy.deepcopy(model.state_dict())
                 if path is not None:
                     state = TrainingState(best, optimiser.state_dict()["state"], to_dict(history))
@@ -144,11 +150,15 @@ def _train_epoch(
     optimiser: torch.optim.Optimizer,
     generator: Generator,
     training: TrainingConfig,
+    epoch: int,
 ) -> Losses:
     """Go once over the frames; return the mean reconstruction and KL."""
     model.train()
     totals = torch.zeros(2, dtype=torch.float64, device=generator.device)
-    for batch in _batches(frames, generator, training):
+    steps = -(-len(frames) // training.batch_size)
+    for step, batch in enumerate(_batches(frames, generator, training)):
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(training, epoch + step / steps)
         # gamma's update and the reparametrisation happen inside the model
         reconstruction, kl = loss(model, batch, model(batch, generator=generator))
         optimiser.zero_grad()
@@ -181,8 +191,26 @@ def validation_losses(model: VAE, frames: Frames) -> Losses:
 
 def finished(history: History, training: TrainingConfig) -> bool:
     """Return whether training is over: no epochs left, or no better loss for too long."""
-    waited = history.epochs - history.best_epoch
+    waited = history.epochs - kept_epoch(history, training)
     return history.epochs >= training.max_epochs or waited >= training.patience
+
+
+def kept_epoch(history: History, training: TrainingConfig) -> int:
+    """Return whose weights are kept, counted from 1: the best epoch's, or the last of a cosine."""
+    return history.best_epoch if training.schedule == "constant" else history.epochs
+
+
+def learning_rate(training: TrainingConfig, epochs: float) -> float:
+    """Return Adam's learning rate after so many epochs, fractions included.
+
+    >>> recipe = TrainingConfig(learning_rate=1.0, schedule="cosine", max_epochs=4)
+    >>> [round(learning_rate(recipe, epochs), 3) for epochs in (0, 0.5, 1, 2, 3, 4)]
+    [0.0, 0.481, 0.854, 0.5, 0.146, 0.0]
+    """
+    if training.schedule == "constant":
+        return training.learning_rate
+    falling = 0.5 * (1 + math.cos(math.pi * min(1.0, epochs / training.max_epochs)))
+    return training.learning_rate * min(1.0, epochs) * falling
 
 
 def find_device(name: str = "auto") -> torch.device:
