@@ -176,6 +176,14 @@ def test_a_grid_over_learning_rates(corpus, tmp_path):
     }
 
 
+def test_a_grid_over_transforms(corpus, expected, tmp_path):
+    run = replace(RUNS[0], model=replace(RUNS[0].model, n_bins=257))
+    (halved,) = run_grid([run], corpus, tmp_path, "cpu", n_jobs=1, progress=False)
+    assert halved.row == "vae-4-h8-stft512-128"
+    frames = (record.utterances["n_frames"] for record in (halved, expected[0]))
+    assert [round(many / few) for many, few in zip(*frames, strict=True)] == [2, 2]
+
+
 @pytest.mark.parametrize("folder", ["file", "file/records", "/proc/records"])
 def test_a_folder_that_takes_no_records_is_named_before_any_training(corpus, tmp_path, folder):
     (tmp_path / "file").write_text("mine")

@@ -29,7 +29,7 @@ _METHOD = (
     *(f"speech.{module}" for module in ("spectra", "corpora.audio", "corpora.synthetic")),
     "speech.corpora.espeak",
 )
-_PACKAGES = ("librosa", "numpy", "pesq", "pystoi", "scipy", "soundfile", "soxr", "torch")
+PACKAGES = ("librosa", "numpy", "pesq", "pystoi", "scipy", "soundfile", "soxr", "torch")
 _FEW_SECONDS = 120  # of speech, which are scored before other processes would have started
 
 
@@ -141,7 +141,7 @@ def score_paths(
         **describe_model(model),
         "metrics": list(METRICS),
         "method": method(*_METHOD),
-        "packages": {package: version(package) for package in _PACKAGES},
+        "packages": {package: version(package) for package in PACKAGES},
     }
     names = (
         key(
