@@ -18,6 +18,7 @@ from sdmvae_lite.model.models import SDMVAE, VAE, build_model
 from sdmvae_lite.scoring import evaluation
 from sdmvae_lite.scoring.evaluation import (
     METRICS,
+    Scores,
     evaluate,
     mean_scores,
     score,
@@ -129,6 +130,17 @@ def test_means_count_utterances_once_and_frames_once_for_hoyer(scores):
     frames = np.array([row.n_frames for row in scores])
     values = np.array([row.values["hoyer"] for row in scores])
     assert means["hoyer"] == pytest.approx((frames * values).sum() / frames.sum())
+
+
+def test_means_weigh_every_measure_of_a_code_by_frames_and_no_other():
+    def row(n_frames, value):
+        measures = ("hoyer", "hoyer_unit_rms", "hoyer_kl", "si_sdr", "pesq_raw", "stoi", "seconds")
+        return Scores("mary", "", 1.0, n_frames, dict.fromkeys(measures, value), {})
+
+    means = mean_scores([row(300, 1.0), row(100, 0.0)])
+    per_frame = {measure for measure, mean in means.items() if mean == 0.75}
+    assert per_frame == {"hoyer", "hoyer_unit_rms", "hoyer_kl"}
+    assert {means[measure] for measure in means.keys() - per_frame} == {0.5}
 
 
 def test_what_cannot_be_scored_is_reported_and_not_averaged(model, utterances):

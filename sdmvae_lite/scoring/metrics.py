@@ -45,7 +45,9 @@ def pesq_lqo(reference: ArrayLike, estimate: ArrayLike, band: str = "nb") -> flo
     """PESQ as MOS-LQO: 1.02 to 4.55 narrow band (``nb``), 1.04 to 4.64 wide band (``wb``).
 
     Score one sentence at a time: the standard's code goes wrong beyond 50 separate bursts of
-    speech, see `bursts`. See :doc:`11_score_speech`.
+    speech, see `bursts`. Of an estimate so bad that it finds parts of it outside of the recording,
+    which scores near 1, it reads beside its arrays: the same waveforms may score differently each
+    time, by some hundredths. See :doc:`11_score_speech`.
 
     Raises:
         Unscorable: for silence, less than a quarter of a second, more than 90 s or 40 bursts.
