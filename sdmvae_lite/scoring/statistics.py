@@ -20,21 +20,17 @@ def bootstrap_interval(
     resamples: int = 10_000,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of a mean (Efron and Tibshirani, 1993).
+    """Return the percentile bootstrap interval of a mean (Efron and Tibshirani, 1993).
 
     With ``groups`` whole groups are drawn with replacement, each with all of its values (the
     cluster bootstrap; Field and Welsh, 2007): for utterances, give their speakers, or the
     interval is far too narrow. With few groups it is still somewhat narrow: of intervals at 95 %
-    over nine speakers, some nine in ten hold the truth. See
-    :doc:`11_score_speech`.
+    over nine speakers, some nine in ten hold the truth. See :doc:`11_score_speech`.
 
     Args:
         values: (n,), for instance one score an utterance, or one difference of two scores.
         groups: (n,), the group of each value; None takes every value for a group of its own.
         level: how often the interval should hold the mean, between 0 and 1.
-
-    Returns:
-        The lower and the upper end.
 
     Raises:
         ValueError: if there are not two values, or two groups, or one is NaN or infinite; if the
@@ -51,9 +47,7 @@ def bootstrap_interval(
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1:
         raise ValueError(f"values have one dimension, not {values.ndim}")
-    if not np.isfinite(values).all():
-        raise ValueError("the values hold NaN or infinite entries: leave them out, and say so")
-    _check_level(level)
+    _check(values, level)
     if resamples < 1:
         raise ValueError(f"resamples must be at least 1, not {resamples!r}")
     sums, counts = _by_group(values, groups)
@@ -74,8 +68,6 @@ def bootstrap_interval(
 
 class Estimate(NamedTuple):
     """A number, and between which ends it lies with some confidence.
-
-    See :doc:`13_rebuild_table_1`.
 
     >>> print(f"{Estimate(0.19, 0.07, 0.31):+.2f}; {Estimate(0.19, -math.inf, math.inf):+.2f}")
     +0.19 [+0.07, +0.31]; +0.19 [?]
@@ -99,7 +91,7 @@ def crossed_interval(
     resamples: int = 2_000,
     seed: int = 0,
 ) -> Estimate:
-    r"""Interval of a statistic of means, each over the trainings and the utterances of a row.
+    r"""Return a statistic of means, each over the trainings and utterances of a row, and its ends.
 
     Speakers and trainings are both drawn anew: the same speakers for all rows, so that rows are
     compared on the same utterances, and other trainings for each. Of n speakers, or trainings,
@@ -131,7 +123,16 @@ def crossed_interval(
     0.19 [0.09, 0.29]
     """
     scores = [np.asarray(row, dtype=np.float64) for row in rows]
-    _check_rows(scores, groups, level)
+    if not scores:
+        raise ValueError("there are no rows to compare")
+    for row in scores:
+        if row.ndim != 2 or len(row) == 0 or row.shape[1] != len(groups):
+            raise ValueError(
+                f"a row has shape {row.shape}, wanted is (n_trainings, {len(groups)} utterances)"
+            )
+        _check(row, level)
+    if len(set(groups)) < 2:
+        raise ValueError("an interval needs at least two speakers")
     weight = np.ones(len(groups)) if weights is None else np.asarray(weights, dtype=np.float64)
     mass, _ = _by_group(weight, groups)
     sums = [np.stack([_by_group(run * weight, groups)[0] for run in row]) for row in scores]
@@ -154,14 +155,14 @@ def crossed_interval(
 
 
 def _redrawn(rng: np.random.Generator, n: int, resamples: int) -> np.ndarray:
-    """The share of each of n when n - 1 are drawn with replacement: (resamples, n)."""
+    """Return the share of each of n when n - 1 are drawn with replacement: (resamples, n)."""
     return rng.multinomial(n - 1, np.full(n, 1 / n), size=resamples) / (n - 1)
 
 
 def _means(
     sums: Sequence[np.ndarray], mass: np.ndarray, shares: Sequence[np.ndarray]
 ) -> np.ndarray:
-    """Mean of each row, (n_rows, resamples), for shares of the speakers and of its trainings."""
+    """Return row means (n_rows, resamples) for shares of the speakers and of trainings."""
     speakers, *trainings = shares
     totals = [
         ((share @ row) * speakers).sum(axis=1) for share, row in zip(trainings, sums, strict=True)
@@ -170,27 +171,14 @@ def _means(
 
 
 def _freedom(variances: Sequence[float], counts: Sequence[int]) -> float:
-    """Degrees of freedom of a sum of variances, each found from so many (Satterthwaite, 1946)."""
+    """Return the degrees of freedom of a sum of variances, each found from so many values."""
     of_sum = sum(v**2 / (n - 1) for v, n in zip(variances, counts, strict=True))
     return sum(variances) ** 2 / of_sum if of_sum > 0 else 1.0
 
 
-def _check_rows(rows: Sequence[np.ndarray], groups: Sequence[Hashable], level: float) -> None:
-    if not rows:
-        raise ValueError("there are no rows to compare")
-    for row in rows:
-        if row.ndim != 2 or len(row) == 0 or row.shape[1] != len(groups):
-            raise ValueError(
-                f"a row has shape {row.shape}, wanted is (n_trainings, {len(groups)} utterances)"
-            )
-        if not np.isfinite(row).all():
-            raise ValueError("the scores hold NaN or infinite entries: leave them out, and say so")
-    if len(set(groups)) < 2:
-        raise ValueError("an interval needs at least two speakers")
-    _check_level(level)
-
-
-def _check_level(level: float) -> None:
+def _check(values: np.ndarray, level: float) -> None:
+    if not np.isfinite(values).all():
+        raise ValueError("the values hold NaN or infinite entries: leave them out, and say so")
     if not 0.0 < level < 1.0:
         raise ValueError(f"level must lie between 0 and 1, not {level!r}")
 
@@ -198,7 +186,7 @@ def _check_level(level: float) -> None:
 def _by_group(
     values: np.ndarray, groups: Sequence[Hashable] | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sum and number of the values of each group, in the order in which the groups appear."""
+    """Return sum and number of the values of each group, in order of appearance."""
     if groups is None:
         return values, np.ones(len(values))
     if len(groups) != len(values):
