@@ -33,8 +33,7 @@ _LEFT_OVER = 3600  # seconds since a part was last written to: whoever wrote it 
 def cache_folder() -> Path:
     """Return where downloads and results are kept: ``SDMVAE_CACHE``, else the system's cache.
 
-    Raises:
-        OSError: if there is no home folder to keep them in.
+    Raise OSError if there is no home folder to keep them in.
     """
     folder = Path(os.environ.get("SDMVAE_CACHE") or pooch.os_cache("sdmvae_lite"))
     try:
@@ -73,19 +72,10 @@ def method(*modules: str) -> str:
 def _code(text: str) -> ast.Module:
     tree = ast.parse(text)
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and _is_text(body[0]):
-            del body[0]
+        match getattr(node, "body", None):
+            case [ast.Expr(ast.Constant(str())), *_] as body:  # a docstring
+                del body[0]
     return tree
-
-
-def _is_text(node: ast.AST) -> bool:
-    """Whether a statement is a string that nobody uses, as a docstring is."""
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
 
 
 def load_or_make(
@@ -94,10 +84,7 @@ def load_or_make(
     """Return what ``load`` finds at ``path``; if that is None, write what ``make`` gives first.
 
     Several processes may ask at once: one makes it, the others wait. What is there already needs
-    no right to write.
-
-    Raises:
-        OSError: naming the path, if it cannot be written, as on a full disk.
+    no right to write. Raise OSError, naming the path, if it cannot be written, as on a full disk.
     """
     found = load(path)
     if found is None:
@@ -117,10 +104,8 @@ def load_or_make(
 def write(path: Path, content: bytes | Iterable[bytes]) -> None:
     """Write a file whole or not at all; until then, what was there stays.
 
-    Several processes may write the same file: the last one wins.
-
-    Raises:
-        OSError: naming the path, and what to do about it.
+    Several processes may write the same file: the last one wins. Raise OSError, naming the path
+    and what to do about it.
     """
     part = path.with_name(f"{path.name}.{uuid4().hex}.part")
     with _naming(path):
