@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
-import itertools
 import os
 import platform
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,10 +40,8 @@ class TrainedRun(NamedTuple):
 
 def train_run(run: Run, corpus: Corpus, device: str = "auto", progress: bool = True) -> TrainedRun:
     """Train a run on the frames of a corpus, see `train_on`."""
-    train, validation = (
-        load_frames(corpus, part, run.model.stft, progress=progress)
-        for part in ("train", "validation")
-    )
+    train = load_frames(corpus, "train", run.model.stft, progress=progress)
+    validation = load_frames(corpus, "validation", run.model.stft, progress=progress)
     return train_on(run, train, validation, device, progress)
 
 
@@ -62,13 +60,10 @@ def train_on(
 
 def checkpoint_path(run: Run, train: np.ndarray, validation: np.ndarray) -> Path | None:
     """Return where `train_on` keeps the checkpoint of a run on these frames; None for nowhere."""
-    n_bins, cpu = run.model.n_bins, torch.device("cpu")
-    parts = (
-        hold_frames(train, "train", n_bins, cpu),
-        hold_frames(validation, "validation", n_bins, cpu),
-    )
+    hold = partial(hold_frames, n_bins=run.model.n_bins, device=torch.device("cpu"))
+    held = hold(train, "train"), hold(validation, "validation")
     try:
-        name = key("checkpoint", **describe_run(_untrained(run), run.training, *parts))
+        name = key("checkpoint", **describe_run(_untrained(run), run.training, *held))
     except ValueError:  # a class without a text
         return None
     return cache_folder() / "checkpoints" / f"{name}.safetensors"
@@ -91,48 +86,39 @@ def run_grid(
 ) -> list[Record]:
     """Train and score every run, and return their records, in the order of ``runs``.
 
-    Each record is written to ``folder`` as soon as it is made. A run that has one there is not
-    trained again, and one that was interrupted goes on from its checkpoint: the same call, given
-    again, takes up where the last one ended. Once the code of a model of one's own has changed,
-    name another folder. See :doc:`12_bring_your_own_speech`.
+    Each record is written to ``folder`` as soon as it is made; the same call, given again, goes on
+    from records and checkpoints. Once the code of a model of one's own has changed, name another
+    folder. See :doc:`12_bring_your_own_speech`.
+
+    Before anything is trained, raise ValueError, naming it, where two runs share a name or a record
+    is of another run or corpus, and OSError for a folder that cannot be written.
 
     Args:
         n_jobs: runs at a time; -1 is one a core. Within a ``joblib.parallel_config`` they go to
             that backend: other processes, or the workers of a Dask or Ray cluster.
         train: called as `train_run` is, to train a run in another way.
-
-    Raises:
-        ValueError: if two runs share a name, or a record that is there is of another run or
-            corpus, naming it; and whatever ``train`` raises.
-        OSError: before anything is trained, if ``folder`` cannot be written.
     """
     check_runs(runs)
     folder = Path(folder).expanduser()
-    paths = {run: folder / f"{corpus.name}-{run.name}.json" for run in runs}
-    missing = [run for run, path in paths.items() if not path.exists()]
-    for run, path in paths.items():
+    paths = {run.name: folder / f"{corpus.name}-{run.name}.json" for run in runs}
+    missing = [run for run in runs if not paths[run.name].exists()]
+    for run in runs:
         if run not in missing:
-            check_record(path, run, corpus)
+            check_record(paths[run.name], run, corpus)
     if missing:
         check_folder(folder)
-    transforms = {run.model.stft for run in missing}
-    for stft, part in itertools.product(transforms, ("train", "validation")):
-        load_frames(corpus, part, stft, progress=progress)  # once, before every worker wants it
+    for stft in {run.model.stft for run in missing}:
+        for part in ("train", "validation"):  # once, before every worker wants them
+            load_frames(corpus, part, stft, progress=progress)
     jobs = (delayed(_trained_and_scored)(run, corpus, device, train) for run in missing)
-    done = len(runs) - len(missing)
-    with tqdm(total=len(runs), initial=done, unit="run", disable=not progress) as bar:
-        for record in as_done(jobs, n_jobs):
-            write_record(folder / f"{corpus.name}-{record.run.name}.json", record)
-            bar.update()
+    made, total, done = as_done(jobs, n_jobs), len(runs), len(runs) - len(missing)
+    for record in tqdm(made, total=total, initial=done, unit="run", disable=not progress):
+        write_record(paths[record.run.name], record)
     return [read_record(path) for path in paths.values()]
 
 
 def check_folder(folder: Path) -> None:
-    """Check that a folder, or one made there, can be written, and leave nothing in it.
-
-    Raises:
-        OSError: naming the folder.
-    """
+    """Check that a folder can be made or written to; raise OSError, naming it, if it cannot."""
     try:
         there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
         with tempfile.TemporaryFile(dir=there):
@@ -154,21 +140,13 @@ def _trained_and_scored(
 def make_record(
     run: Run, trained: TrainedRun, corpus: Corpus, device: str = "cpu", n_jobs: int = -1
 ) -> Record:
-    """Score every test utterance, decoding mean and sample, over ``n_jobs`` as `evaluate` does.
-
-    ``device`` is where the run was trained.
-    """
+    """Score all test utterances, of mean and sample, as `evaluate` does; trained on ``device``."""
     model, history = trained
     cache = None if run.kind else cache_folder() / "scores"
-    mean, sample = (
-        evaluate(model, corpus.test, sample=drawn, n_jobs=n_jobs, progress=False, cache=cache)
-        for drawn in (False, True)
-    )
-    losses = asdict(history)
-    seconds = losses.pop("seconds")
-    code = code_statistics(model, corpus.test)
-    rms, kl, hoyer_unit_rms, hoyer_kl = (_rounded(found) for found in code)
-    scale_free = {"hoyer_unit_rms": hoyer_unit_rms, "hoyer_kl": hoyer_kl}
+    score = partial(evaluate, model, corpus.test, n_jobs=n_jobs, progress=False, cache=cache)
+    mean, sample = score(sample=False), score(sample=True)
+    seconds = history.seconds
+    rms, kl, unit_rms, hoyer_kl = (_rounded(each) for each in code_statistics(model, corpus.test))
     return Record(
         model=run.model,
         training=run.training,
@@ -177,7 +155,7 @@ def make_record(
         **provenance(corpus, device),
         seconds_of_training=round(sum(seconds)) if len(seconds) == history.epochs else None,
         best_epoch=kept_epoch(history, run.training),
-        history=History(**{name: _rounded(found, 3) for name, found in losses.items()}),
+        history=History(**{name: _rounded(found, 3) for name, found in asdict(history).items()}),
         code={"rms": rms, "kl": kl},
         utterances={
             "speaker": [row.speaker for row in mean],
@@ -185,7 +163,7 @@ def make_record(
             "seconds": _rounded([row.seconds for row in mean], 3),
             "n_frames": [row.n_frames for row in mean],
         },
-        posterior_mean=_columns(mean) | scale_free,
+        posterior_mean=_columns(mean) | {"hoyer_unit_rms": unit_rms, "hoyer_kl": hoyer_kl},
         sample=_columns(sample),
         unscored={"posterior mean": unscored(mean), "sample": unscored(sample)},
     )

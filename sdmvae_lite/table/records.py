@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from glob import escape
 from pathlib import Path
@@ -19,7 +19,8 @@ from ..store import write
 from ..training.fit import History
 from .runs import Run
 
-DECODED = ("posterior mean", "sample")
+MEAN = "posterior mean"
+DECODED = (MEAN, "sample")
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -36,7 +37,7 @@ class Record:
     machine: str
     seconds_of_training: int | None  # None where a part of it was not timed
     best_epoch: int  # counted from 1
-    history: History  # without seconds
+    history: History  # in a file without seconds
     code: dict[str, list[float]]  # rms and kl of each coefficient, see `CodeStatistics`
     utterances: dict[str, list[Any]]  # speaker, name, seconds and n_frames of each
     posterior_mean: dict[str, list[float | None]]  # scores of each utterance, by measure
@@ -53,7 +54,7 @@ class Record:
         """The row of the table that it belongs to."""
         return self.run.row
 
-    def scores(self, measure: str, decoded: str = "posterior mean") -> np.ndarray:
+    def scores(self, measure: str, decoded: str = MEAN) -> np.ndarray:
         """Return a measure of every utterance: (n_utterances,), NaN where there is no score.
 
         Raise ValueError for a measure, or a way of decoding, that the record does not have.
@@ -71,16 +72,6 @@ class Record:
         del values["history"]["seconds"]
         return {key: value for key, value in values.items() if value != ""}
 
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Record:
-        """Return the record in a file; raise KeyError, TypeError or ValueError if there is none."""
-        made = {
-            "model": from_dict(ModelConfig, values["model"]),
-            "training": from_dict(TrainingConfig, values["training"]),
-            "history": History(**values["history"]),
-        }
-        return cls(**{key.replace(" ", "_"): value for key, value in {**values, **made}.items()})
-
 
 def results_folder() -> Path:
     """Return where the book's own records are: in its checkout, or in the installed package."""
@@ -93,10 +84,13 @@ def read_record(path: str | os.PathLike[str]) -> Record:
     """Return the record in a file; raise ValueError, naming the file, if it holds none."""
     path = Path(path).expanduser()
     try:
-        return Record.from_json(json.loads(path.read_text(encoding="utf-8")))
+        values = json.loads(path.read_text(encoding="utf-8"))
+        values["model"] = from_dict(ModelConfig, values["model"])
+        values["training"] = from_dict(TrainingConfig, values["training"])
+        values["history"] = History(**values["history"])
+        return Record(**{key.replace(" ", "_"): value for key, value in values.items()})
     except (ValueError, KeyError, TypeError) as error:
-        advice = f"{path} holds no run record ({error}): remove it to make it anew"
-        raise ValueError(advice) from None
+        raise ValueError(f"{path} holds no run record ({error}): remove it to make anew") from None
 
 
 def write_record(path: str | os.PathLike[str], record: Record) -> None:
@@ -121,18 +115,15 @@ def check_record(path: str | os.PathLike[str], run: Run, corpus: Corpus) -> None
 def read_records(folder: str | os.PathLike[str], corpus: str) -> dict[str, list[Record]]:
     """Return all records of a corpus in a folder: for each row of the table its runs, by seed.
 
-    See :doc:`13_rebuild_table_1`.
-
-    Raises:
-        FileNotFoundError: if there is none.
-        ValueError: naming the file, if one holds no record, or is of other speech than the rest.
+    Raise FileNotFoundError where there are none, and ValueError, naming the file, if one holds no
+    record, or is of other speech than the rest. See :doc:`13_rebuild_table_1`.
     """
     paths = sorted(Path(folder).expanduser().glob(f"{escape(corpus)}-*-seed*.json"))
-    read = {path: read_record(path) for path in paths}
-    found = {path: one for path, one in read.items() if one.corpus["name"] == corpus}
+    found = {path: one for path in paths if (one := read_record(path)).corpus["name"] == corpus}
     if not found:
-        advice = "make them with the command sdmvae table"
-        raise FileNotFoundError(f"no records of {corpus!r} in {folder}: {advice}")
+        raise FileNotFoundError(
+            f"no records of {corpus!r} in {folder}: make them with sdmvae table"
+        )
     first, *_ = found.values()
     rows: dict[str, list[Record]] = {}
     for path, record in found.items():
@@ -146,16 +137,12 @@ def read_records(folder: str | os.PathLike[str], corpus: str) -> dict[str, list[
     return {row: sorted(runs, key=lambda one: one.training.seed) for row, runs in rows.items()}
 
 
-def scores_of(
-    records: Sequence[Record], measure: str, decoded: str = "posterior mean"
-) -> np.ndarray:
+def scores_of(records: Sequence[Record], measure: str, decoded: str = MEAN) -> np.ndarray:
     """Return one measure of some runs: (n_runs, n_utterances), see `Record.scores`."""
     return np.stack([record.scores(measure, decoded) for record in records])
 
 
-def row_means(
-    records: Sequence[Record], measure: str, decoded: str = "posterior mean"
-) -> np.ndarray:
+def row_means(records: Sequence[Record], measure: str, decoded: str = MEAN) -> np.ndarray:
     """Return the mean of a measure over the test set, one number a run: (n_runs,).
 
     Every utterance counts once, but for Hoyer scores, where every frame does. Utterances that a

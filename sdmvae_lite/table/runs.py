@@ -24,10 +24,7 @@ ROWS_OF_TABLE_1 = tuple(
 
 @dataclass(frozen=True)
 class Run:
-    """One training of one row: the model starts from ``training.seed``, and so does its data order.
-
-    Raises:
-        ValueError: for a variant that cannot be part of a file's name.
+    """One training of one row: weights, data order and noise start from ``training.seed``.
 
     >>> Run(ModelConfig("sdm-vae", m=32, dictionary="dct", k=64), TrainingConfig(seed=3)).name
     'sdm-dct64-32-seed3'
