@@ -1,10 +1,9 @@
 """What PESQ can take: its C code has room for 50 bursts of speech, and does not check.
 
-Beyond that it writes over its own results, which first makes the score wrong and then ends the
-process. A burst is at least 0.18 s above some level, and at least 0.2 s below it on either side, so
-50 of them last 19.4 s or more. Longer recordings are looked at through the filters of the
-standard (P.862, Section 10.1), as it looks for bursts itself. It has room for a thousand bad
-passages of 0.1 s as well: 96 s.
+From 51 on it writes over its own results, which makes the score wrong, then ends the process. A
+burst is at least 0.18 s above some level and a pause at least 0.2 s below it, so up to 19.4 s
+there is room. In longer recordings bursts are counted as the standard does, through its filters,
+but at every level, not at the one it finds. It has room for a thousand bad passages, too: 96 s.
 """
 
 from __future__ import annotations
@@ -19,21 +18,17 @@ _WINDOW = 64  # samples, 4 ms; what follows is in such windows
 _CLICK, _PAUSE, _BURST = 4, 50, 46  # at most, at most (shorter ones do not part), at least
 _SURELY_FEW = 50 * (_PAUSE + 1 + _BURST)
 # Gain in dB of input filter and activity detector together.
-_FREQUENCY = (0, 50, 100, 150, 200, 250, 300, 400, 500, 700, 1000, 1500, 2000, 2500, 3250, 4000)
+_FREQUENCY = (0, 50, 100, 200, 300, 400, 500, 700, 1000, 1500, 2000, 2500, 3250, 4000, 8000)
 _GAIN = {
-    "nb": (-300, -108, -61, -33, -13, -1, 8, 18, 21, 23, 22, 19, 13, 8, 8, -218),
-    "wb": (-300, -71, -35, -17, -5, 4, 10, 17, 19, 20, 19, 16, 10, 5, 5, -9),
+    "nb": (-300, -108, -61, -13, 8, 18, 21, 23, 22, 19, 13, 8, 8, -218, -245),
+    "wb": (-300, -71, -35, -5, 10, 17, 19, 20, 19, 16, 10, 5, 5, -9, -36),
 }
 
 
 def count_bursts(reference: np.ndarray, band: str = "nb") -> int:
     """Return the number of bursts of speech, at the level within 40 dB that shows most of them.
 
-    A recording too short for 50 bursts counts as none.
-
-    Args:
-        reference: (n_samples,) at 16 kHz.
-        band: of PESQ, ``nb`` or ``wb``.
+    A recording (n_samples,) too short for 51 counts as none. ``band`` is that of PESQ.
     """
     n_windows = len(reference) // _WINDOW
     if n_windows <= _SURELY_FEW:

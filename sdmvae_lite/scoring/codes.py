@@ -1,7 +1,7 @@
 """What a model's codes say over a whole set of utterances, in measures that have no scale.
 
 Hoyer's measure of a code depends on the scale of each coefficient, which the SDM-VAE's objective
-leaves free; the measures here do not. See :doc:`13_rebuild_table_1`.
+leaves free; the measures here do not.
 """
 
 from __future__ import annotations
@@ -21,10 +21,7 @@ from .resynthesis import as_list, resynthesise
 
 
 class CodeStatistics(NamedTuple):
-    """Statistics of a model's codes over some utterances.
-
-    See :doc:`13_rebuild_table_1`.
-    """
+    """Statistics of a model's codes over some utterances."""
 
     rms: Tensor  # (code_size,), root mean square of each coefficient's posterior mean
     kl: Tensor  # (code_size,), mean divergence of each coefficient from its prior, in nats
@@ -37,10 +34,8 @@ def code_statistics(model: VAE, utterances: Sequence[Utterance]) -> CodeStatisti
     """Encode all frames of all utterances, which are normalised and not trimmed.
 
     Rescaling a coefficient of the code, and the decoder with it, changes none of the results but
-    ``rms``. See :doc:`13_rebuild_table_1`.
-
-    Raises:
-        ValueError: if there are no utterances, or one cannot be read.
+    ``rms``. Raises ValueError if there are no utterances, or one cannot be read.
+    See :doc:`13_rebuild_table_1`.
     """
     codes, divergences = [], []
     for utterance in as_list(utterances):

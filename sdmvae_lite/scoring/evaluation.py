@@ -35,10 +35,7 @@ _FEW_SECONDS = 120  # of speech, which are scored before other processes would h
 
 @dataclass(frozen=True)
 class Scores:
-    """One utterance's scores, and why any of them is missing.
-
-    See :doc:`11_score_speech`.
-    """
+    """One utterance's scores, and why any of them is missing."""
 
     speaker: str
     utterance: str
@@ -59,10 +56,10 @@ METRICS: dict[str, Callable[[Resynthesis], float]] = {
 
 
 def score(result: Resynthesis, speaker: str = "", utterance: str = "") -> Scores:
-    """All metrics of one resynthesis; a metric that is undefined leaves its reason instead.
+    """Return all metrics of one resynthesis; one that is undefined leaves its reason instead.
 
     ``pesq_raw`` is computed from ``pesq_nb``; ``hoyer`` is the mean over the frames.
-    See :doc:`11_score_speech`.
+    See :doc:`12_bring_your_own_speech`.
     """
     values: dict[str, float] = {}
     reasons: dict[str, str] = {}
@@ -173,7 +170,7 @@ def _score_utterance(
 
 
 def mean_scores(scores: Sequence[Scores]) -> dict[str, float]:
-    """Mean of each metric over the utterances that it could score.
+    """Return the mean of each metric over the utterances that it could score.
 
     Every utterance counts once, but for ``hoyer``, where every frame does. A metric that scored
     nothing is absent; `unscored` lists what is missing and why. See :doc:`11_score_speech`.
@@ -187,9 +184,9 @@ def mean_scores(scores: Sequence[Scores]) -> dict[str, float]:
 
 
 def unscored(scores: Sequence[Scores]) -> list[str]:
-    """One line for each score that is missing: utterance, metric, reason.
+    """Return a line for each score that is missing: utterance, metric, reason.
 
-    See :doc:`11_score_speech`.
+    See :doc:`01_hear_it_first`.
     """
     return [
         f"{row.speaker}/{row.utterance}: {metric}: {reason}"

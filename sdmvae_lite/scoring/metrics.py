@@ -2,14 +2,8 @@
 
 Conventions: waveforms are one-dimensional at 16 kHz, reference first, of equal length; higher is
 better for every quality score. A score that cannot be computed raises `Unscorable` with the
-reason; nothing here returns NaN.
-
-- `pesq_lqo`: PESQ as the listening-quality MOS of ITU-T P.862.1 (narrow band) or P.862.2 (wide
-  band); `pesq_raw`: the raw P.862 score in [-0.5, 4.5], which the paper reports.
-- `stoi`, and `estoi`, its extended form, which the authors' released code computes.
-- `si_sdr`: scale-invariant signal-to-distortion ratio in dB.
-- `hoyer`: sparsity of a code in [0, 1] (paper, eq. 12).
-- `active_dimensions`: how many coefficients of a code say anything at all.
+reason; nothing here returns NaN. The paper reports `pesq_raw` and `hoyer`; the authors' code
+computes `estoi` where the paper says STOI.
 """
 
 from __future__ import annotations
@@ -35,19 +29,16 @@ _LQO_MAP = {"nb": (1.4945, 4.6607), "wb": (1.3669, 3.8224)}
 
 
 class Unscorable(ValueError):
-    """A metric is not defined for this pair of waveforms; the message says why.
-
-    See :doc:`11_score_speech`.
-    """
+    """A metric is not defined for this pair of waveforms, or this code; the message says why."""
 
 
 def pesq_lqo(reference: ArrayLike, estimate: ArrayLike, band: str = "nb") -> float:
-    """PESQ as MOS-LQO: 1.02 to 4.55 narrow band (``nb``), 1.04 to 4.64 wide band (``wb``).
+    """Return PESQ as MOS-LQO (ITU-T P.862.1 and P.862.2), 1.02 to 4.55 or 1.04 to 4.64.
 
-    Score one sentence at a time: the standard's code goes wrong beyond 50 separate bursts of
-    speech, see `bursts`. Of an estimate so bad that it finds parts of it outside of the recording,
-    which scores near 1, it reads beside its arrays: the same waveforms may score differently each
-    time, by some hundredths. See :doc:`11_score_speech`.
+    ``band`` is narrow (``nb``) or wide (``wb``). Score one sentence at a time: the standard's code
+    goes wrong beyond 50 bursts of speech, see `bursts`. Where an estimate is so bad that it finds
+    parts of it outside of the recording, which scores near 1, it reads beside its arrays: the same
+    waveforms may score differently each time, by some hundredths. See :doc:`11_score_speech`.
 
     Raises:
         Unscorable: for silence, less than a quarter of a second, more than 90 s or 40 bursts.
@@ -70,15 +61,12 @@ def pesq_lqo(reference: ArrayLike, estimate: ArrayLike, band: str = "nb") -> flo
 
 
 def pesq_raw(reference: ArrayLike, estimate: ArrayLike) -> float:
-    """The narrow-band score of P.862 before its map to a MOS, in [-0.5, 4.5]; see `pesq_lqo`.
-
-    See :doc:`11_score_speech`.
-    """
+    """Return the narrow-band score of P.862, in [-0.5, 4.5], before its map to a MOS."""
     return lqo_to_raw(pesq_lqo(reference, estimate, "nb"), "nb")
 
 
 def lqo_to_raw(lqo: float, band: str = "nb") -> float:
-    """Inverse of the map of P.862.1 (``nb``) or P.862.2 (``wb``).
+    """Return the raw score of an LQO: the inverse of the map of P.862.1 or P.862.2.
 
     See :doc:`11_score_speech`.
 
@@ -90,21 +78,16 @@ def lqo_to_raw(lqo: float, band: str = "nb") -> float:
 
 
 def stoi(reference: ArrayLike, estimate: ArrayLike) -> float:
-    """Short-time objective intelligibility (Taal et al., 2011).
+    """Return the short-time objective intelligibility (Taal et al., 2011).
 
+    Raises Unscorable for less than about 0.4 s of speech that is not silent.
     See :doc:`11_score_speech`.
-
-    Raises:
-        Unscorable: for less than about 0.4 s of speech that is not silent.
     """
     return _stoi(reference, estimate, extended=False)
 
 
 def estoi(reference: ArrayLike, estimate: ArrayLike) -> float:
-    """Extended STOI (Jensen and Taal, 2016); raises as `stoi` does.
-
-    See :doc:`11_score_speech`.
-    """
+    """Return extended STOI (Jensen and Taal, 2016); raises as `stoi` does."""
     return _stoi(reference, estimate, extended=True)
 
 
@@ -122,12 +105,10 @@ def _stoi(reference: ArrayLike, estimate: ArrayLike, extended: bool) -> float:
 
 
 def si_sdr(reference: ArrayLike, estimate: ArrayLike) -> float:
-    """Scale-invariant signal-to-distortion ratio in dB (Le Roux et al., 2019).
+    """Return the scale-invariant signal-to-distortion ratio in dB (Le Roux et al., 2019).
 
-    Infinite for a scaled copy. See :doc:`11_score_speech`.
-
-    Raises:
-        Unscorable: if either waveform is silent, or they are orthogonal.
+    Infinite for a scaled copy. Raises Unscorable if either waveform is silent, or they are
+    orthogonal. See :doc:`11_score_speech`.
 
     >>> t = np.arange(16000) / 16000
     >>> s, n = np.sin(2 * np.pi * 440 * t), 0.1 * np.cos(2 * np.pi * 440 * t)
@@ -145,15 +126,13 @@ def si_sdr(reference: ArrayLike, estimate: ArrayLike) -> float:
 
 
 def hoyer(code: Tensor) -> Tensor:
-    r"""Hoyer sparsity of each code vector, over the last axis (paper, eq. 12; Hoyer, 2004).
+    r"""Return the sparsity of each code vector, over the last axis (Hoyer, 2004; paper, eq. 12).
 
     .. math:: \frac{\sqrt m - \|z\|_1 / \|z\|_2}{\sqrt m - 1}
 
     1 for a single non-zero entry, 0 when all have the same magnitude; a zero vector, where it is
-    undefined, counts as 0, and one with NaN as NaN. See :doc:`06_measure_sparsity`.
-
-    Raises:
-        Unscorable: for codes of fewer than two entries.
+    undefined, counts as 0, and one with NaN as NaN. Raises Unscorable for codes of fewer than two
+    entries. See :doc:`06_measure_sparsity`.
 
     >>> import torch
     >>> hoyer(torch.tensor([[0.0, -2.0, 0.0], [1.0, 1.0, -1.0], [0.0, 0.0, 0.0]]))
@@ -171,17 +150,11 @@ def hoyer(code: Tensor) -> Tensor:
 
 
 def active_dimensions(kl: Tensor, threshold: float = 0.01) -> int:
-    """How many coefficients are at work: those whose mean KL over frames exceeds ``threshold``.
+    """Return the number of coefficients whose mean KL over frames exceeds ``threshold``, in nats.
 
-    It does not depend on the scale of the coefficients, as `hoyer` of a code does.
+    It does not depend on the scale of the coefficients, as `hoyer` of a code does. ``kl`` is
+    their divergence from the prior (n_frames, code_size); ValueError if it has no frame, or NaN.
     See :doc:`10_train_sdm_vae`.
-
-    Args:
-        kl: divergence of each coefficient from its prior, (n_frames, code_size), in nats.
-        threshold: in nats per frame.
-
-    Raises:
-        ValueError: unless ``kl`` is a matrix of at least one frame, without NaN.
 
     >>> import torch
     >>> active_dimensions(torch.tensor([[2.0, 0.0, 0.01], [0.0, 0.0, 0.0]]))

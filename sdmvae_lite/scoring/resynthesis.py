@@ -16,7 +16,7 @@ from ..speech.spectra import istft, normalise, power_and_phase, stft
 
 
 class Resynthesis(NamedTuple):
-    """An utterance and what a model made of it. See :doc:`01_hear_it_first`."""
+    """An utterance and what a model made of it."""
 
     reference: np.ndarray  # (n_samples,), the waveform normalised by its maximum
     estimate: np.ndarray  # (n_samples,), resynthesised
@@ -89,16 +89,10 @@ def as_list(utterances: Iterable[Utterance]) -> list[Utterance]:
 def keep_largest(code: Tensor, count: int, size: Tensor | None = None) -> Tensor:
     """Return a code with the ``count`` largest coefficients of every frame; the others are zero.
 
-    Of equals the first is kept; a ``count`` of the code's size or more keeps all.
+    Of equals the first is kept; a ``count`` of the code's size or more keeps all. What is large is
+    said by ``size``, (n_frames, code_size) as the code, such as the price of each coefficient; None
+    is its magnitude. Raises ValueError for a negative count, or sizes of another shape.
     See :doc:`10_train_sdm_vae`.
-
-    Args:
-        code: (n_frames, code_size).
-        size: what to go by, of the code's shape, such as the price of each coefficient; None is
-            its magnitude.
-
-    Raises:
-        ValueError: for a negative count, or sizes of another shape.
 
     >>> keep_largest(torch.tensor([[1.0, -3.0, 2.0], [0.5, 0.5, -0.5]]), 2)
     tensor([[ 0.0000, -3.0000,  2.0000],

@@ -32,9 +32,7 @@ def bootstrap_interval(
         groups: (n,), the group of each value; None takes every value for a group of its own.
         level: how often the interval should hold the mean, between 0 and 1.
 
-    Raises:
-        ValueError: if there are not two values, or two groups, or one is NaN or infinite; if the
-            lengths differ; for a level outside (0, 1) or no resamples.
+    Raises ValueError for fewer than two values or groups, other lengths, NaN, or no resamples.
 
     >>> scores, speakers = [3.0, 3.2, 2.1, 2.2, 2.7, 2.6], ["a", "a", "b", "b", "c", "c"]
     >>> low, high = bootstrap_interval(scores)
@@ -106,14 +104,11 @@ def crossed_interval(
     Args:
         rows: each (n_trainings, n_utterances), the scores of one row of a table.
         groups: (n_utterances,), the speaker of each utterance.
-        statistic: from the means of all rows, (n_rows, n), to (n,) numbers; the first mean
-            unless said otherwise.
+        statistic: from the means of all rows, (n_rows, n), to (n,) numbers.
         weights: (n_utterances,), how much each counts in a mean; None is all the same.
         level: how often the interval should hold the truth, between 0 and 1.
 
-    Raises:
-        ValueError: if there are fewer than two speakers; if shapes differ, or a score is NaN or
-            infinite; for a level outside (0, 1).
+    Raises ValueError for fewer than two speakers, other shapes, or a score that is not finite.
 
     >>> speakers = ["a", "a", "b", "b", "c"]
     >>> first = [[3.1, 3.3, 2.9, 3.0, 3.2], [3.0, 3.2, 2.9, 3.1, 3.2]]
