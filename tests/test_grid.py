@@ -7,6 +7,7 @@ from dataclasses import replace
 from threading import Thread
 
 import joblib
+import numpy as np
 import pytest
 from distributed import Client, LocalCluster
 
@@ -182,6 +183,14 @@ def test_a_grid_over_transforms(corpus, expected, tmp_path):
     assert halved.row == "vae-4-h8-stft512-128"
     frames = (record.utterances["n_frames"] for record in (halved, expected[0]))
     assert [round(many / few) for many, few in zip(*frames, strict=True)] == [2, 2]
+
+
+def test_a_code_of_one_coefficient_has_a_record_without_its_sparsity(corpus, tmp_path):
+    run = replace(RUNS[0], model=ModelConfig(m=1, hidden=8))
+    (record,) = run_grid([run], corpus, tmp_path, "cpu", n_jobs=1, progress=False)
+    assert "NaN" not in (tmp_path / "synthetic-vae-1-h8-seed0.json").read_text()
+    assert set(record.posterior_mean["hoyer_kl"]) == {None}
+    assert np.isnan(row_means([record], "hoyer_unit_rms"))
 
 
 @pytest.mark.parametrize("folder", ["file", "file/records", "/proc/records"])

@@ -84,6 +84,15 @@ def test_what_has_no_score_is_left_out_of_a_mean(folder):
     assert row_means(runs, "stoi", "sample")[0] == pytest.approx(expected)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_run_without_any_score_has_no_mean(record):
+    nothing = [None] * len(record.utterances["name"])
+    unscored = replace(record, posterior_mean=record.posterior_mean | {"hoyer_kl": nothing})
+    np.testing.assert_array_equal(
+        np.isnan(row_means([record, unscored], "hoyer_kl")), [False, True]
+    )
+
+
 def test_records_of_other_speech_do_not_mix(folder):
     path = folder / "speechocean762-c-seed0.json"
     record = json.loads(path.read_text())

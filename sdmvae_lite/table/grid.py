@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import math
 import os
 import platform
 import tempfile
@@ -176,7 +177,8 @@ def _columns(rows: Sequence[Scores]) -> dict[str, list[float | None]]:
 
 
 def _rounded(values: Iterable[Any], digits: int = 4) -> list[Any]:
-    return [None if value is None else round(float(value), digits) for value in values]
+    rounded = [math.nan if value is None else round(float(value), digits) for value in values]
+    return [None if math.isnan(value) else value for value in rounded]  # JSON has no NaN
 
 
 def provenance(corpus: Corpus, device: str = "cpu") -> dict[str, Any]:

@@ -146,11 +146,13 @@ def row_means(records: Sequence[Record], measure: str, decoded: str = MEAN) -> n
     """Return the mean of a measure over the test set, one number a run: (n_runs,).
 
     Every utterance counts once, but for Hoyer scores, where every frame does. Utterances that a
-    run could not score are left out of its mean. See :doc:`13_rebuild_table_1`.
+    run could not score are left out of its mean, which is NaN where it could score none.
+    See :doc:`13_rebuild_table_1`.
     """
     scores = scores_of(records, measure, decoded)
     weights = np.where(np.isnan(scores), 0.0, weights_of(records, measure))
-    return (np.nan_to_num(scores) * weights).sum(axis=1) / weights.sum(axis=1)
+    with np.errstate(invalid="ignore"):  # 0 / 0
+        return (np.nan_to_num(scores) * weights).sum(axis=1) / weights.sum(axis=1)
 
 
 def weights_of(records: Sequence[Record], measure: str) -> np.ndarray:
