@@ -1,7 +1,4 @@
-"""The command line: ``sdmvae``, or ``python -m sdmvae_lite``.
-
-What a command needs is loaded when it runs, so that ``--help`` does not wait for torch.
-"""
+"""The command line ``sdmvae``: commands import what they need, so --help waits for no torch."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ import io
 import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,7 +60,6 @@ def main() -> None:
 
 
 def command(example: str, *params: click.Parameter) -> Callable[..., click.Command]:
-    """Return what makes a function a command with these arguments and options."""
     return main.command(params=[*params], epilog=f"Example: sdmvae {example}")
 
 
@@ -150,10 +145,7 @@ def resynthesise(**sound: Any) -> None:
     click.Option(["--by"], type=click.Choice(["kl", "magnitude"]), default="kl", help="Measure."),
 )
 def keep(count: int, by: str, **sound: Any) -> None:
-    """Resynthesise IN from a few coefficients of each frame, the others being zero.
-
-    The dearest are kept, by divergence from the prior, or the largest. Prints scores against IN.
-    """
+    """Resynthesise IN from the coefficients of most KL from the prior, or the largest; score it."""
     from .scoring.evaluation import score, unscored
 
     def decode(model: VAE, result: Resynthesis) -> np.ndarray:
@@ -179,27 +171,17 @@ def keep(count: int, by: str, **sound: Any) -> None:
 def table(
     rows: str, seeds: int, preset: str, out: str, device: str, jobs: int, dask: str, **speech: Any
 ) -> None:
-    """Train and score the rows of a table on CORPUS, one record a training; print their means.
-
-    A record that exists is not made again.
-    """
+    """Train and score rows of a table on CORPUS, each record once, and print the rows' means."""
     from joblib import parallel_config
 
     from .table.records import row_means
-    from .table.runs import ROWS_OF_TABLE_1
     from .training.fit import find_device
 
-    models = [row_called(name) for name in rows.split(",")] if rows else ROWS_OF_TABLE_1
-    runs = sdmvae_lite.table_1(seeds, get_preset(preset).training, models)
+    chosen = {"rows": [row_called(name) for name in rows.split(",")]} if rows else {}
+    runs = sdmvae_lite.table_1(seeds, get_preset(preset).training, **chosen)
     find_device("auto" if dask else device)  # a cluster has its own
-    found = load(**speech, preset=preset)
-    with ExitStack() as stack:
-        if dask:
-            from distributed import Client
-
-            stack.enter_context(Client(dask))
-            stack.enter_context(parallel_config(backend="dask"))
-        records = sdmvae_lite.run_grid(runs, found, out, device, jobs)
+    with parallel_config(**({"backend": "dask", "scheduler_host": dask} if dask else {})):
+        records = sdmvae_lite.run_grid(runs, load(**speech, preset=preset), out, device, jobs)
     by_row = {run.row: [one for one in records if one.row == run.row] for run in runs}
     held = [m for m in MEASURES if all(m in one.posterior_mean for one in records)]
     show({row: {m: row_means(of_row, m).mean() for m in held} for row, of_row in by_row.items()})
@@ -215,7 +197,6 @@ def load(corpus: str, minutes: Any, split: Any, skip: bool, preset: str = "paper
 
 
 def row_called(name: str) -> ModelConfig:
-    """Return a row of the table by its name."""
     from .table.runs import ROWS_OF_TABLE_1
 
     rows = {row.name: row for row in (*ROWS_OF_TABLE_1, *MORE_ROWS)}
@@ -270,7 +251,6 @@ def through(
 
 
 def show(rows: Mapping[str, Mapping[str, float]], unscored: Iterable[str] = ()) -> None:
-    """Print a table of scores, and which are missing."""
     width = max(map(len, rows))
     click.echo(" " * width + "".join(f"{measure:>10}" for measure in MEASURES))
     for name, scores in rows.items():
