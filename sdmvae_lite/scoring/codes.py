@@ -1,8 +1,4 @@
-"""What a model's codes say over a whole set of utterances, in measures that have no scale.
-
-Hoyer's measure of a code depends on the scale of each coefficient, which the SDM-VAE's objective
-leaves free; the measures here do not.
-"""
+"""What a model's codes say over a whole set of utterances, in measures that have no scale."""
 
 from __future__ import annotations
 
@@ -33,15 +29,12 @@ class CodeStatistics(NamedTuple):
 def code_statistics(model: VAE, utterances: Sequence[Utterance]) -> CodeStatistics:
     """Encode all frames of all utterances, which are normalised and not trimmed.
 
-    Rescaling a coefficient of the code, and the decoder with it, changes none of the results but
-    ``rms``. Raises ValueError if there are no utterances, or one cannot be read.
-    See :doc:`13_rebuild_table_1`.
+    Rescaling a coefficient of the code, and the decoder with it, which the SDM-VAE's objective
+    leaves free, changes `hoyer` of the code, but none of the results here but ``rms``. Raises
+    ValueError if there are no utterances, or one cannot be read. See :doc:`13_rebuild_table_1`.
     """
-    codes, divergences = [], []
-    for utterance in as_list(utterances):
-        output = resynthesise(model, utterance.waveform()).output
-        codes.append(output.code)
-        divergences.append(output.kl)
+    outputs = (resynthesise(model, each.waveform()).output for each in as_list(utterances))
+    codes, divergences = zip(*((output.code, output.kl) for output in outputs), strict=True)
     rms = torch.cat(codes).double().square().mean(dim=0).sqrt().float()
     scale = rms.where(rms > 0, 1.0)  # a coefficient that is always zero stays zero
     return CodeStatistics(

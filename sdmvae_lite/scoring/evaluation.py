@@ -88,19 +88,15 @@ def evaluate(
     """Resynthesise and score every utterance, in the order given. See :doc:`11_score_speech`.
 
     Args:
-        sample: decode samples of the code instead of its mean, drawn from ``seed`` and the
-            utterance's id.
-        n_jobs: processes; -1 is as many as pay, at most one a core. Within a
-            ``joblib.parallel_config`` the work goes to that backend, and None takes the number
-            from there.
-        cache: a folder in which the scores of each utterance are kept as they come, and found
-            again by whoever scores it with the same weights, settings, code and versions; an
-            evaluation that was interrupted goes on where it was. None keeps nothing.
+        sample: decode samples, drawn from ``seed`` and the utterance's id; False decodes means.
+        n_jobs: processes; -1 is as many as pay, at most one a core, and None takes the number
+            from the ``joblib.parallel_config`` around, whose backend does the work.
+        cache: a folder in which scores are kept as they come, and found again by the same
+            weights, settings, code and versions, as after an interruption; None keeps nothing.
 
-    Raises:
-        ValueError: if there is nothing to score, an utterance cannot be read, or there is a
-            ``cache`` and the text of the model's class is not found.
-        OSError: naming the file, when scores cannot be kept there.
+    Raises ValueError if there is nothing to score, an utterance cannot be read, or there is a
+    ``cache`` and the text of the model's class is not found; OSError, naming the file, when
+    scores cannot be kept there.
     """
     utterances = as_list(utterances)
     seeds = [_seed(seed, utterance) if sample else None for utterance in utterances]
@@ -109,8 +105,7 @@ def evaluate(
         folder = Path(cache).expanduser()
         paths = score_paths(folder, model, utterances, seeds)
         folder.mkdir(parents=True, exist_ok=True)
-    found = [path and kept(path) for path in paths]
-    rows = {i: Scores(**values) for i, values in enumerate(found) if values}
+    rows = {i: Scores(**found) for i, path in enumerate(paths) if path and (found := kept(path))}
     missing = [i for i in range(len(utterances)) if i not in rows]
     # The longest first, so that the cores finish together.
     missing.sort(key=lambda i: utterances[i].source.seconds, reverse=True)
@@ -140,13 +135,12 @@ def score_paths(
         "method": method(*_METHOD),
         "packages": {package: version(package) for package in PACKAGES},
     }
-    names = (
-        key(
-            "scores", **shared, speaker=u.speaker, name=u.name, sound=u.source.fingerprint(), seed=s
-        )
-        for u, s in zip(utterances, seeds, strict=True)
+    own = (
+        {"speaker": each.speaker, "name": each.name, "sound": each.source.fingerprint()}
+        for each in utterances
     )
-    return [folder / f"{name}.json" for name in names]
+    pairs = zip(own, seeds, strict=True)
+    return [folder / f"{key('scores', **shared, **each, seed=seed)}.json" for each, seed in pairs]
 
 
 def _seed(seed: int, utterance: Utterance) -> int:
@@ -184,10 +178,7 @@ def mean_scores(scores: Sequence[Scores]) -> dict[str, float]:
 
 
 def unscored(scores: Sequence[Scores]) -> list[str]:
-    """Return a line for each score that is missing: utterance, metric, reason.
-
-    See :doc:`01_hear_it_first`.
-    """
+    """Return a line for each missing score and its reason. See :doc:`01_hear_it_first`."""
     return [
         f"{row.speaker}/{row.utterance}: {metric}: {reason}"
         for row in scores

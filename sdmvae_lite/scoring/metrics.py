@@ -40,18 +40,15 @@ def pesq_lqo(reference: ArrayLike, estimate: ArrayLike, band: str = "nb") -> flo
     parts of it outside of the recording, which scores near 1, it reads beside its arrays: the same
     waveforms may score differently each time, by some hundredths. See :doc:`11_score_speech`.
 
-    Raises:
-        Unscorable: for silence, less than a quarter of a second, more than 90 s or 40 bursts.
-        ValueError: for another band, or unequal or not finite waveforms.
+    Raises Unscorable for silence, less than a quarter of a second, more than 90 s or 40 bursts;
+    ValueError for another band, or unequal or not finite waveforms.
     """
     if band not in _LQO_MAP:
         raise ValueError(f"unknown PESQ band {band!r}: choose nb or wb")
     reference, estimate = _pair(reference, estimate)
     if len(reference) > MOST_SECONDS * SAMPLE_RATE or count_bursts(reference, band) > MOST_BURSTS:
-        raise Unscorable(
-            f"PESQ takes at most {MOST_SECONDS} s or {MOST_BURSTS} bursts of speech: score it "
-            "sentence by sentence"
-        )
+        most = f"at most {MOST_SECONDS} s or {MOST_BURSTS} bursts of speech"
+        raise Unscorable(f"PESQ takes {most}: score it sentence by sentence")
     try:
         return float(itu_pesq.pesq(SAMPLE_RATE, reference, estimate, band))
     except itu_pesq.BufferTooShortError:
@@ -80,8 +77,7 @@ def lqo_to_raw(lqo: float, band: str = "nb") -> float:
 def stoi(reference: ArrayLike, estimate: ArrayLike) -> float:
     """Return the short-time objective intelligibility (Taal et al., 2011).
 
-    Raises Unscorable for less than about 0.4 s of speech that is not silent.
-    See :doc:`11_score_speech`.
+    Raises Unscorable for less than about 0.4 s of active speech. See :doc:`11_score_speech`.
     """
     return _stoi(reference, estimate, extended=False)
 
@@ -94,12 +90,9 @@ def estoi(reference: ArrayLike, estimate: ArrayLike) -> float:
 def _stoi(reference: ArrayLike, estimate: ArrayLike, extended: bool) -> float:
     reference, estimate = _pair(reference, estimate)
     with warnings.catch_warnings():
-        warnings.simplefilter("error", RuntimeWarning)
-        try:
-            value = float(pystoi(reference, estimate, SAMPLE_RATE, extended=extended))
-        except RuntimeWarning:
-            value = _NO_STOI
-    if value == _NO_STOI:  # also where another thread has let the warning pass
+        warnings.simplefilter("ignore", RuntimeWarning)
+        value = float(pystoi(reference, estimate, SAMPLE_RATE, extended=extended))
+    if value == _NO_STOI or math.isnan(value):
         raise Unscorable("STOI needs about 0.4 s of speech that is not silent")
     return value
 
@@ -115,8 +108,7 @@ def si_sdr(reference: ArrayLike, estimate: ArrayLike) -> float:
     >>> round(si_sdr(s, 3 * (s + n)), 6)
     20.0
     """
-    reference, estimate = _pair(reference, estimate)
-    reference, estimate = reference.astype(np.float64), estimate.astype(np.float64)
+    reference, estimate = (each.astype(np.float64) for each in _pair(reference, estimate))
     energy = reference @ reference
     target = (reference @ estimate) / energy * reference if energy > 0 else np.zeros(1)
     if not target.any():
@@ -171,10 +163,8 @@ def _pair(reference: ArrayLike, estimate: ArrayLike) -> tuple[np.ndarray, np.nda
     """Return two waveforms as arrays of floats, checked."""
     reference, estimate = as_float(reference), as_float(estimate)
     if reference.ndim != 1 or reference.shape != estimate.shape:
-        raise ValueError(
-            f"reference {reference.shape} and estimate {estimate.shape} must be one-dimensional "
-            "and of equal length"
-        )
+        found = f"reference {reference.shape} and estimate {estimate.shape}"
+        raise ValueError(f"{found} must be one-dimensional and of equal length")
     for name, waveform in (("reference", reference), ("estimate", estimate)):
         if not np.isfinite(waveform).all():
             raise ValueError(f"the {name} holds NaN or infinite samples")

@@ -35,16 +35,15 @@ def resynthesise(
 
     Args:
         waveform: (n_samples,) at 16 kHz.
-        sample: decode a sample of the code; False, the paper's protocol, decodes its mean.
-        generator: source of that sample.
+        sample: decode a sample of the code, drawn from ``generator``; False, the paper's
+            protocol, decodes its mean.
 
-    Raises:
-        ValueError: if the waveform is silent, not one-dimensional or shorter than a window.
+    Raises ValueError if the waveform is silent, not one-dimensional or shorter than a window.
     """
     reference = normalise(waveform)
     power, phase = power_and_phase(stft(reference, model.config.stft))
     with torch.no_grad():
-        frames = torch.from_numpy(power).to(_weight(model))
+        frames = torch.from_numpy(power).to(next(model.parameters()))  # type and device
         output = model(frames, sample=sample, generator=generator)
     output = ModelOutput(*(value.cpu() for value in output))
     estimate = _with_phase(model, output.log_variance, phase, len(reference))
@@ -62,18 +61,16 @@ def code_to_waveform(model: VAE, code: Tensor, phase: np.ndarray, length: int) -
         phase: unit phasors that the decoded magnitudes are given, (n_frames, n_bins).
         length: of the waveform, in samples; n_frames is 1 + length // hop of the model.
 
-    Raises:
-        ValueError: if code, phase and length are not of one utterance and this model.
+    Raises ValueError if code, phase and length are not of one utterance and this model.
     """
     n_frames, config = 1 + length // model.config.stft.hop_length, model.config
     shapes = (("code", code.shape, config.code_size), ("phase", phase.shape, config.n_bins))
     for name, found, width in shapes:
         if found != (n_frames, width):
-            raise ValueError(
-                f"{length} samples need a {name} of shape {(n_frames, width)}, not {tuple(found)}"
-            )
+            wanted = f"{length} samples need a {name} of shape {(n_frames, width)}"
+            raise ValueError(f"{wanted}, not {tuple(found)}")
     with torch.no_grad():
-        log_variance = model.decode(model.synthesis(code.to(_weight(model))))
+        log_variance = model.decode(model.synthesis(code.to(next(model.parameters()))))
     return _with_phase(model, log_variance.cpu(), phase, length)
 
 
@@ -89,10 +86,9 @@ def as_list(utterances: Iterable[Utterance]) -> list[Utterance]:
 def keep_largest(code: Tensor, count: int, size: Tensor | None = None) -> Tensor:
     """Return a code with the ``count`` largest coefficients of every frame; the others are zero.
 
-    Of equals the first is kept; a ``count`` of the code's size or more keeps all. What is large is
-    said by ``size``, (n_frames, code_size) as the code, such as the price of each coefficient; None
-    is its magnitude. Raises ValueError for a negative count, or sizes of another shape.
-    See :doc:`10_train_sdm_vae`.
+    Of equals the first is kept. What is large is said by ``size``, shaped as the code, such as the
+    price of each coefficient; None is its magnitude. Raises ValueError for a negative count, or
+    sizes of another shape. See :doc:`10_train_sdm_vae`.
 
     >>> keep_largest(torch.tensor([[1.0, -3.0, 2.0], [0.5, 0.5, -0.5]]), 2)
     tensor([[ 0.0000, -3.0000,  2.0000],
@@ -110,8 +106,3 @@ def keep_largest(code: Tensor, count: int, size: Tensor | None = None) -> Tensor
 def _with_phase(model: VAE, log_variance: Tensor, phase: np.ndarray, length: int) -> np.ndarray:
     magnitude = torch.exp(0.5 * log_variance).numpy()
     return istft(magnitude * phase, length, model.config.stft)
-
-
-def _weight(model: VAE) -> Tensor:
-    """Return any weight of the model: what goes through it must be of its type and device."""
-    return next(model.parameters())

@@ -10,8 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import t as student
 
-_BLOCK = 1_000  # resamples drawn at once, which bounds the memory
-
 
 def bootstrap_interval(
     values: ArrayLike,
@@ -54,11 +52,8 @@ def bootstrap_interval(
         raise ValueError(f"an interval needs at least two {kind}, not {len(sums)}")
 
     rng = np.random.default_rng(seed)
-    means = np.empty(resamples)
-    for start in range(0, resamples, _BLOCK):
-        block = means[start : start + _BLOCK]
-        drawn = rng.integers(len(sums), size=(len(block), len(sums)))
-        block[:] = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    draws = (rng.integers(len(sums), size=len(sums)) for _ in range(resamples))
+    means = [sums[drawn].sum() / counts[drawn].sum() for drawn in draws]
     tail = (1.0 - level) / 2
     low, high = np.quantile(means, [tail, 1.0 - tail])
     return float(low), float(high)
@@ -95,11 +90,10 @@ def crossed_interval(
     compared on the same utterances, and other trainings for each. Of n speakers, or trainings,
     n - 1 are drawn with replacement, which gives a mean the variance :math:`s^2 / n` that it has
     (Rao and Wu, 1988). The interval is the statistic ± Student's t times the standard deviation
-    of its redraws. Its degrees of freedom are those of Satterthwaite (1946), from the share that
-    speakers and the trainings of each row have in that deviation: close to the number of a row's
-    trainings, less one, where that row alone makes the doubt. Where a row has been trained once
-    only, nobody knows how far another training would have moved it, and the interval is
-    unbounded. See :doc:`13_rebuild_table_1`.
+    of its redraws, with Satterthwaite's degrees of freedom (1946), from the share that speakers
+    and the trainings of each row have in that deviation. Where a row has been trained once only,
+    nobody knows how far another training would have moved it: the interval is unbounded.
+    See :doc:`13_rebuild_table_1`.
 
     Args:
         rows: each (n_trainings, n_utterances), the scores of one row of a table.
@@ -122,9 +116,8 @@ def crossed_interval(
         raise ValueError("there are no rows to compare")
     for row in scores:
         if row.ndim != 2 or len(row) == 0 or row.shape[1] != len(groups):
-            raise ValueError(
-                f"a row has shape {row.shape}, wanted is (n_trainings, {len(groups)} utterances)"
-            )
+            wanted = f"(n_trainings, {len(groups)} utterances)"
+            raise ValueError(f"a row has shape {row.shape}, wanted is {wanted}")
         _check(row, level)
     if len(set(groups)) < 2:
         raise ValueError("an interval needs at least two speakers")
@@ -141,12 +134,12 @@ def crossed_interval(
     fixed = [np.full((resamples, n), 1 / n) for n in counts]
     drawn = [_redrawn(rng, n, resamples) for n in counts]
     error = statistic(_means(sums, mass, drawn)).std()
-    parts = [
-        statistic(_means(sums, mass, [*fixed[:i], drawn[i], *fixed[i + 1 :]])).var()
-        for i in range(len(counts))
-    ]
-    reach = student.ppf(0.5 + level / 2, _freedom(parts, counts)) * error
-    return Estimate(value, value - float(reach), value + float(reach))
+    alone = ([*fixed[:i], drawn[i], *fixed[i + 1 :]] for i in range(len(counts)))
+    parts = np.array([statistic(_means(sums, mass, shares)).var() for shares in alone])
+    of_sum = (parts**2 / (np.array(counts) - 1)).sum()
+    freedom = parts.sum() ** 2 / of_sum if of_sum > 0 else 1.0
+    reach = float(student.ppf(0.5 + level / 2, freedom) * error)
+    return Estimate(value, value - reach, value + reach)
 
 
 def _redrawn(rng: np.random.Generator, n: int, resamples: int) -> np.ndarray:
@@ -154,21 +147,11 @@ def _redrawn(rng: np.random.Generator, n: int, resamples: int) -> np.ndarray:
     return rng.multinomial(n - 1, np.full(n, 1 / n), size=resamples) / (n - 1)
 
 
-def _means(
-    sums: Sequence[np.ndarray], mass: np.ndarray, shares: Sequence[np.ndarray]
-) -> np.ndarray:
+def _means(sums: list[np.ndarray], mass: np.ndarray, shares: list[np.ndarray]) -> np.ndarray:
     """Return row means (n_rows, resamples) for shares of the speakers and of trainings."""
     speakers, *trainings = shares
-    totals = [
-        ((share @ row) * speakers).sum(axis=1) for share, row in zip(trainings, sums, strict=True)
-    ]
-    return np.stack(totals) / (speakers @ mass)
-
-
-def _freedom(variances: Sequence[float], counts: Sequence[int]) -> float:
-    """Return the degrees of freedom of a sum of variances, each found from so many values."""
-    of_sum = sum(v**2 / (n - 1) for v, n in zip(variances, counts, strict=True))
-    return sum(variances) ** 2 / of_sum if of_sum > 0 else 1.0
+    of_speakers = (share @ row for share, row in zip(trainings, sums, strict=True))
+    return np.stack([(row * speakers).sum(axis=1) for row in of_speakers]) / (speakers @ mass)
 
 
 def _check(values: np.ndarray, level: float) -> None:
