@@ -16,8 +16,7 @@ def agree(
         what: the formula, and what it is compared with: a quadrature, a simulation, a library.
         within: largest distance allowed, in the unit of the values.
 
-    Raises:
-        AssertionError: if the distance is larger than ``within`` or NaN, or the shapes differ.
+    Raises AssertionError if the distance is larger than ``within`` or NaN, or the shapes differ.
 
     >>> agree("pi, by Archimedes", 22 / 7, np.pi, within=0.002)
     pi, by Archimedes: 3.14286 and 3.14159, apart by 1.3e-03 (allowed 2.0e-03)

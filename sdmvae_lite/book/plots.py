@@ -18,12 +18,7 @@ from ..training.fit import History
 DYNAMIC_RANGE_DB = 70.0
 
 # one colour a model in every chapter; readable with colour-blind eyes
-COLOURS = {
-    "original": "#444444",
-    "VAE": "#0072b2",
-    "VSC": "#009e73",
-    "SDM-VAE": "#d55e00",
-}
+COLOURS = {"original": "#444444", "VAE": "#0072b2", "VSC": "#009e73", "SDM-VAE": "#d55e00"}
 
 
 def family(row: str) -> str:
@@ -72,37 +67,30 @@ def plot_spectrogram(
     ax = ax or plt.gca()
     decibels = 10 * np.log10(np.maximum(power, 1e-12))
     decibels -= decibels.max() if peak_db is None else peak_db
-    image = ax.imshow(
-        decibels.T,
-        origin="lower",
-        aspect="auto",
-        cmap="magma",
-        vmin=-DYNAMIC_RANGE_DB,
-        vmax=0,
-        extent=(0, len(power) * stft.hop_length / SAMPLE_RATE, 0, SAMPLE_RATE / 2000),
-    )
-    ax.set(xlabel="time (s)", ylabel="frequency (kHz)")
-    ax.figure.colorbar(image, ax=ax, label="power (dB)")
+    look = {"cmap": "magma", "vmin": -DYNAMIC_RANGE_DB, "vmax": 0}
+    _over_time(decibels, "power (dB)", ax, stft, (0, SAMPLE_RATE / 2000), **look)
+    ax.set(ylabel="frequency (kHz)")
     return ax
 
 
 def plot_code(code: np.ndarray, ax: Axes | None = None, stft: STFTConfig = STFTConfig()) -> Axes:
     """Draw the magnitudes of codes (n_frames, code_size) relative to the largest of all."""
     ax = ax or plt.gca()
-    magnitude = np.abs(code)
-    image = ax.imshow(
-        magnitude.T / magnitude.max(),
-        origin="lower",
-        aspect="auto",
-        cmap="viridis",
-        vmin=0,
-        vmax=1,
-        interpolation="nearest",
-        extent=(0, len(code) * stft.hop_length / SAMPLE_RATE, -0.5, code.shape[1] - 0.5),
-    )
-    ax.set(xlabel="time (s)", ylabel="coefficient")
-    ax.figure.colorbar(image, ax=ax, label="magnitude / largest")
+    relative = np.abs(code) / np.abs(code).max()
+    look = {"cmap": "viridis", "vmin": 0, "vmax": 1, "interpolation": "nearest"}
+    _over_time(relative, "magnitude / largest", ax, stft, (-0.5, code.shape[1] - 0.5), **look)
+    ax.set(ylabel="coefficient")
     return ax
+
+
+def _over_time(
+    values: np.ndarray, label: str, ax: Axes, stft: STFTConfig, ends: tuple[float, float], **look
+) -> None:
+    """Draw values (n_frames, n) as colours, over a vertical axis with these ends."""
+    extent = (0, len(values) * stft.hop_length / SAMPLE_RATE, *ends)
+    image = ax.imshow(values.T, origin="lower", aspect="auto", extent=extent, **look)
+    ax.set(xlabel="time (s)")
+    ax.figure.colorbar(image, ax=ax, label=label)
 
 
 def plot_sorted_magnitudes(code: np.ndarray, ax: Axes | None = None, **line: Any) -> Axes:

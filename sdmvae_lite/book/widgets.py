@@ -21,17 +21,15 @@ def players(waveforms: Mapping[str, np.ndarray]) -> HTML:
 
     Where one would clip, all are attenuated by one factor, so that their levels compare.
 
-    Raises:
-        ValueError: if there is no waveform, or one is empty, has several channels or is not finite.
+    Raises ValueError if there is no waveform, or one is empty, has several channels or is not
+    finite.
     """
     if not waveforms:
         raise ValueError("there are no waveforms to play")
     for label, waveform in waveforms.items():
         if np.ndim(waveform) != 1 or len(waveform) == 0:
-            raise ValueError(
-                f"the waveform {label!r} has shape {np.shape(waveform)}: "
-                "a player takes the samples of one channel"
-            )
+            found = f"the waveform {label!r} has shape {np.shape(waveform)}"
+            raise ValueError(f"{found}: a player takes the samples of one channel")
     peak = max(np.abs(waveform).max() for waveform in waveforms.values())
     if not np.isfinite(peak):
         raise ValueError("a waveform holds NaN or infinite samples and cannot be played")
@@ -90,8 +88,7 @@ def explore(
         shown: the settings of the small multiples; the sliders start at the first.
         height: of one figure, in inches.
 
-    Raises:
-        ValueError: if ``shown`` is empty or holds a value that its slider does not have.
+    Raises ValueError if ``shown`` is empty or holds a value that its slider does not have.
     """
     if not shown:
         raise ValueError("`shown` is empty: give at least one setting for pages without a kernel")
