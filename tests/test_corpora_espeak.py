@@ -69,7 +69,7 @@ def test_threads_do_not_disturb_each_other(hello):
 
 
 def test_a_system_that_keeps_libraries_loaded_is_warned_of_once(monkeypatch):
-    espeak._warn_not_reproducible.cache_clear()
+    espeak._warn_once.cache_clear()
     monkeypatch.setattr(espeak, "_is_fresh", lambda library: False)
     with pytest.warns(RuntimeWarning, match="does not unload libraries"):
         speak(*HELLO)

@@ -26,7 +26,6 @@ from .spectra import TRIM_DB, training_frames
 # The modules and packages that decide what a frame is.
 _MODULES = ("spectra", "frames", "corpora.audio", "corpora.espeak", "corpora.synthetic")
 _PACKAGES = ("numpy", "scipy", "soundfile", "soxr")
-
 _CHECKSUM_SIZE = 4  # bytes
 _READ_SIZE = 1 << 24  # bytes
 _ROUND_SECONDS = 300  # of speech computed before it is written: 39 MB of spectra
@@ -84,8 +83,7 @@ def _spectra(
 ) -> Iterator[np.ndarray]:
     """Yield each utterance's power spectra, in order, computed a round of utterances at a time.
 
-    Rounds bound what is held in memory: joblib does not wait until its results are taken, and
-    Ray's backend cannot give them one by one.
+    Rounds bound memory: joblib does not wait until results are taken; Ray cannot yield them singly.
     """
     ends = accumulate(utterance.source.seconds for utterance in utterances)
     rounds = groupby(zip(utterances, ends, strict=True), key=lambda pair: pair[1] // _ROUND_SECONDS)

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike
 from ..config import STFTConfig
 
 TRIM_DB = 30.0  # training frames this far below the loudest are cut from both ends
-
 _LEVEL_LENGTH, _LEVEL_HOP = 2048, 512  # samples; the level is measured 31 times a second
 
 
@@ -63,8 +62,7 @@ def power_and_phase(spectrum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def normalise(waveform: ArrayLike) -> np.ndarray:
     """Return the waveform divided by its largest absolute sample.
 
-    Raises ValueError if it is silent, not finite, or of unsigned integers.
-    See :doc:`02_speech_to_spectra`.
+    Raises ValueError if silent, infinite, NaN or unsigned. See :doc:`02_speech_to_spectra`.
     """
     waveform = as_float(waveform)
     peak = np.abs(waveform).max(initial=0.0)
@@ -90,10 +88,9 @@ def trim(waveform: np.ndarray) -> np.ndarray:
 def training_frames(waveform: ArrayLike, stft: STFTConfig = STFTConfig()) -> np.ndarray:
     """Return the power spectra of a training utterance, float32 (n_frames, n_bins).
 
-    The utterance is normalised and trimmed, or kept whole where the rest would be shorter than a
-    window. The spectra are ``|stft|²`` within 1e-5 of its largest power, but all frames are
-    transformed at once, which is several times faster. Raises ValueError where `stft` or
-    `normalise` does. See :doc:`12_bring_your_own_speech`.
+    The utterance is normalised and trimmed, or kept whole where less than a window would be left.
+    The spectra are ``|stft|²`` within 1e-5 of its largest power, several times faster. Raises
+    ValueError where `stft` or `normalise` does. See :doc:`12_bring_your_own_speech`.
     """
     waveform = normalise(_long_enough(waveform, stft))
     trimmed = trim(waveform)

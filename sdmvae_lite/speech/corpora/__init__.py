@@ -73,17 +73,20 @@ def load_corpus(
     if name == "synthetic":
         return synthetic_corpus(minutes, seed)
     if name == "librispeech":
-        return librispeech_corpus(minutes, seed, on_error, _folder(cache) if cache else None)
+        kept_in = Path(os.path.expanduser(cache)) if cache else None
+        return librispeech_corpus(minutes, seed, on_error, kept_in)
+    # Path.expanduser would raise where nobody knows that home.
+    folder = Path(os.path.expanduser(below if kind == "tcd-timit" else name))
     if kind == "tcd-timit":
         if not below:
             raise ValueError("tcd-timit needs the folder that holds it: 'tcd-timit:FOLDER'")
-        if not _folder(below).is_dir():
+        if not folder.is_dir():
             raise CorpusError(f"there is no folder {below!r}")
-        return tcd_timit_corpus(_folder(below), minutes, split or "authors", on_error)
-    if not _folder(name).is_dir():
+        return tcd_timit_corpus(folder, minutes, split or "authors", on_error)
+    if not folder.is_dir():
         choices = "'synthetic', 'librispeech', 'tcd-timit:FOLDER' or the path of a folder of speech"
         raise ValueError(f"unknown corpus {name!r}, and no such folder: choose {choices}")
-    return folder_corpus(_folder(name), minutes, seed, on_error)
+    return folder_corpus(folder, minutes, seed, on_error)
 
 
 def _require_valid(minutes: float | None, seed: int, on_error: str) -> None:
@@ -94,8 +97,3 @@ def _require_valid(minutes: float | None, seed: int, on_error: str) -> None:
         raise ValueError(f"seed must be a whole number, not {seed!r}")
     if on_error not in ("raise", "skip"):
         raise ValueError(f"on_error must be 'raise' or 'skip', not {on_error!r}")
-
-
-def _folder(path: str | os.PathLike[str]) -> Path:
-    """Return a path with ``~`` expanded, left as it is where nobody knows that home."""
-    return Path(os.path.expanduser(path))

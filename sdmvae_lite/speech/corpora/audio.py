@@ -20,13 +20,11 @@ from ...config import SAMPLE_RATE, STFTConfig
 from .corpus import Corpus, CorpusError, Faults, Parts, raise_faults, require_disjoint, select
 
 SUFFIXES = (".wav", ".flac", ".ogg")
-
 _WINDOW = STFTConfig().window_length  # samples; a shorter utterance has no frame
 _LOWEST_RATE, _HIGHEST_RATE = 4_000, 384_000  # Hz; a wrong header would make gigabytes
 _SILENCE = 1e-4  # -80 dB below full scale: nothing was recorded
 _OVERSHOOT = 1.5  # lossy decoding passes full scale, 1, a little; more than this is another scale
 _ENDLESS = 2**62  # samples; libsndfile's word for a length that is not said
-_OGG_PAGE = 65_307  # bytes; none is larger
 _STREAMED = 0x7FFFF000  # RIFF sizes from here up are placeholders of programs that write to pipes
 
 
@@ -157,15 +155,12 @@ def _is_cut_short(content: bytes) -> bool:
     if content[:4] == b"RIFF" and content[8:12] == b"WAVE":
         promised = struct.unpack("<I", content[4:8])[0]
         return promised < _STREAMED and promised + 8 > len(content)
-    return content[:4] == b"OggS" and not _ends_with_last_page(content[-2 * _OGG_PAGE :])
-
-
-def _ends_with_last_page(tail: bytes) -> bool:
-    """Whether the last Ogg page (RFC 3533, Section 6) is there whole and marked as the last."""
-    page = tail[tail.rfind(b"OggS") :]
+    if content[:4] != b"OggS":
+        return False
+    page = content[content.rfind(b"OggS") :]  # RFC 3533, Section 6: the last is marked so
     n_segments = page[26] if len(page) > 26 else 0
     length = 27 + n_segments + sum(page[27 : 27 + n_segments])
-    return len(page) >= length and bool(page[5] & 4)
+    return len(page) < length or not page[5] & 4
 
 
 def _reason(error: Exception) -> str:

@@ -14,10 +14,8 @@ import numpy as np
 from tqdm import tqdm
 
 Faults = list[tuple[str, str]]  # (what cannot be used, why)
-
 PARTS = ("train", "validation", "test")
 SHARES = {"train": 39, "validation": 8, "test": 9}  # the paper's speakers (Section 4.1)
-
 _MAX_LISTED = 10  # faults spelt out in one error
 _DELAY = 2  # seconds; a shorter check shows no progress bar
 
@@ -98,8 +96,7 @@ class Corpus:
     @cached_property
     def digests(self) -> dict[str, str]:
         """The fingerprint of every utterance's source, by the utterance's id, taken once."""
-        everything = chain(self.train, self.validation, self.test)
-        return {each.id: each.source.fingerprint() for each in everything}
+        return {each.id: each.source.fingerprint() for each in chain(*self.parts.values())}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -127,25 +124,24 @@ class Corpus:
 
 
 Parts = Mapping[str, Sequence[Utterance]]
+Chosen = dict[str, tuple[Utterance, ...]]
 
 
-def select(
-    parts: Parts, minutes: float | None, on_error: str
-) -> tuple[dict[str, tuple[Utterance, ...]], Faults]:
+def select(parts: Parts, minutes: float | None, on_error: str) -> tuple[Chosen, Faults]:
     """Return about ``minutes`` of usable utterances, shared 39:8:9 between parts, and the faults.
 
     A part is gone through round its speakers until its share is full. Only what is reached is
     checked, and of a recording that two parts reach the first part's is kept. Raises `CorpusError`,
     listing the faults unless ``on_error`` is ``skip``; naming an empty part.
     """
-    kept: dict[str, tuple[Utterance, ...]] = {}
     faults: Faults = []
     heard: dict[str, tuple[str, Source]] = {}  # by fingerprint
 
-    def take(part: str, seconds: float) -> Iterator[Utterance]:
+    def take(part: str) -> Iterator[Utterance]:
+        share = math.inf if minutes is None else 60 * minutes * SHARES[part] / 56
         taken = 0.0
         for utterance in round_speakers(parts[part]):
-            if taken >= seconds:
+            if taken >= share:
                 break
             bar.update()
             source = utterance.source
@@ -163,9 +159,7 @@ def select(
 
     n_utterances = sum(map(len, parts.values()))
     with tqdm(total=n_utterances, desc="checking the corpus", leave=False, delay=_DELAY) as bar:
-        for part in parts:
-            share = math.inf if minutes is None else 60 * minutes * SHARES[part] / 56
-            kept[part] = tuple(take(part, share))
+        kept = {part: tuple(take(part)) for part in parts}
     raise_faults(faults, on_error)
     for part, utterances in kept.items():
         if not utterances:
@@ -178,8 +172,7 @@ def round_speakers(utterances: Iterable[Utterance]) -> Iterator[Utterance]:
     by_speaker: dict[str, list[Utterance]] = {}
     for utterance in utterances:
         by_speaker.setdefault(utterance.speaker, []).append(utterance)
-    rounds = chain.from_iterable(zip_longest(*by_speaker.values()))
-    return (utterance for utterance in rounds if utterance is not None)
+    return (each for each in chain(*zip_longest(*by_speaker.values())) if each is not None)
 
 
 def require_disjoint(speakers: Mapping[str, Iterable[str]]) -> None:

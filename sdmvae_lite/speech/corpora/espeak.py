@@ -14,6 +14,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ctypes import POINTER, c_char_p, c_int
 from functools import cache
 from typing import NamedTuple
 
@@ -28,12 +29,11 @@ _RATE, _VOLUME, _PITCH = 1, 2, 3  # espeak_PARAMETER
 _LIST_END, _PHONEME = 0, 7  # espeak_EVENT_TYPE
 _UTF8 = 1
 _STRESS = "ˈˌ"
-
 _VOLUME_VALUE = 35  # per cent; at espeak's 100 its gain control distorts the louder voices
 _BREATH_SEED = 1  # of the noise in a breathy voice
-
 _unload = getattr(_ctypes, "dlclose" if hasattr(_ctypes, "dlclose") else "FreeLibrary")
 _lock = threading.Lock()  # the library is not thread-safe
+_warn_once = cache(warnings.warn)
 
 
 class EspeakError(RuntimeError):
@@ -48,40 +48,29 @@ class Speech(NamedTuple):
     phonemes: tuple[tuple[int, str], ...]  # (first sample, IPA symbol), "" being a pause
 
 
-class _Identifier(ctypes.Union):
-    _fields_ = (("number", ctypes.c_int), ("name", ctypes.c_void_p), ("string", ctypes.c_char * 8))
-
-
 class _Event(ctypes.Structure):
     _fields_ = (
-        *((name, ctypes.c_int) for name in ("type", "message", "text_position", "length")),
-        *((name, ctypes.c_int) for name in ("audio_position", "sample")),
+        *((name, c_int) for name in ("type", "message", "text_position", "length")),
+        *((name, c_int) for name in ("audio_position", "sample")),
         ("user_data", ctypes.c_void_p),
-        ("id", _Identifier),
+        ("symbol", ctypes.c_char * 8),  # of a union, the member that phonemes have
     )
 
 
-class _Voice(ctypes.Structure):
-    # Its first fields, the only ones read here; the library owns the memory.
-    _fields_ = tuple((name, ctypes.c_char_p) for name in ("name", "languages", "identifier"))
-
-
-_SynthCallback = ctypes.CFUNCTYPE(
-    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
-)
+_SynthCallback = ctypes.CFUNCTYPE(c_int, POINTER(ctypes.c_short), c_int, POINTER(_Event))
+_Voice = c_char_p * 3  # name, languages and identifier: its first fields, in the library's memory
 
 
 def speak(text: str, accent: str, variant: str, pitch: int = 50, rate: int = 175) -> Speech:
     """Return ``text`` spoken: the same samples each time, whatever was spoken before.
+
+    Raises `EspeakError` if library, data or voice cannot be loaded, or nothing is said.
 
     Args:
         accent: one of espeak-ng's English voices, such as ``en-us`` or ``en-gb-scotland``.
         variant: one of its voice variants (``!v/``), such as ``f2``.
         pitch: 0 to 100; 50 is the variant's own, and every 50 more are an octave up.
         rate: words a minute, 80 to 450.
-
-    Raises:
-        EspeakError: if library, data or voice cannot be loaded, or nothing is said.
 
     >>> speech = speak("Good morning!", "en-us", "m3")
     >>> speech.rate, [symbol for _, symbol in speech.phonemes][:3]
@@ -100,7 +89,7 @@ def speak(text: str, accent: str, variant: str, pitch: int = 50, rate: int = 175
 def version() -> str:
     """Return the version of espeak-ng, such as ``1.52.0``; raises as `speak` does."""
     with _lock, _fresh_library() as library:
-        library.espeak_Info.restype = ctypes.c_char_p
+        library.espeak_Info.restype = c_char_p
         return library.espeak_Info(None).decode().split()[0]
 
 
@@ -112,8 +101,7 @@ def _initialise(library: ctypes.CDLL) -> int:
     if sample_rate > 0:
         return sample_rate
     if len(data.encode()) < _LONGEST_PATH:
-        remedy = "reinstall the package espeakng-loader"
-        raise EspeakError(f"espeak-ng cannot read its data in {data}: {remedy}")
+        raise EspeakError(f"espeak-ng cannot read its data in {data}: reinstall espeakng-loader")
     limit = f"espeak-ng takes no path of {_LONGEST_PATH} bytes or more, and its data is in {data}"
     raise EspeakError(f"{limit}: put the environment into a folder nearer to the root")
 
@@ -121,10 +109,10 @@ def _initialise(library: ctypes.CDLL) -> int:
 def _set_voice(library: ctypes.CDLL, accent: str, variant: str) -> None:
     """Choose the voice; an unknown variant is an error, where espeak-ng would leave it out."""
     status = library.espeak_SetVoiceByName(f"{accent}+{variant}".encode())
-    library.espeak_GetCurrentVoice.restype = ctypes.POINTER(_Voice)
+    library.espeak_GetCurrentVoice.restype = POINTER(_Voice)
     voice = library.espeak_GetCurrentVoice()
-    found = status == 0 and voice and voice[0].identifier
-    if not found or not found.endswith(f"+{variant}".encode()):
+    identifier = voice[0][2] if status == 0 and voice else None
+    if not identifier or not identifier.endswith(f"+{variant}".encode()):
         raise EspeakError(f"espeak-ng has no voice {accent!r} with a variant {variant!r}")
 
 
@@ -140,7 +128,7 @@ def _synthesise(library: ctypes.CDLL, text: str, sample_rate: int) -> Speech:
         while events[i].type != _LIST_END:
             if events[i].type == _PHONEME:
                 # Eight bytes at most: a longer symbol may be cut within a character.
-                symbol = events[i].id.string.decode("utf-8", errors="ignore")
+                symbol = events[i].symbol.decode("utf-8", errors="ignore")
                 phonemes.append((events[i].sample, symbol.strip(_STRESS).replace(":", "ː")))
             i += 1
         return 0  # go on
@@ -166,7 +154,8 @@ def _fresh_library() -> Iterator[ctypes.CDLL]:
         _unload(library._handle)
         library = _load(_private_copy())
     if not _is_fresh(library):
-        _warn_not_reproducible()
+        what = "this system does not unload libraries: synthetic speech may differ in detail"
+        _warn_once(what, RuntimeWarning)
     try:
         yield library
     finally:
@@ -191,8 +180,9 @@ def _loader():
     try:
         import espeakng_loader
     except ImportError as error:
-        message = "synthetic speech needs the package espeakng-loader: pip install espeakng-loader"
-        raise EspeakError(message) from error
+        raise EspeakError(
+            "synthetic speech needs espeak-ng: pip install espeakng-loader"
+        ) from error
     return espeakng_loader
 
 
@@ -202,9 +192,3 @@ def _private_copy() -> str:
     folder = tempfile.TemporaryDirectory(prefix="sdmvae-espeak-")
     atexit.register(folder.cleanup)
     return shutil.copy(_loader().get_library_path(), folder.name)
-
-
-@cache
-def _warn_not_reproducible() -> None:
-    message = "this system does not unload libraries: synthetic speech may differ in detail"
-    warnings.warn(message, RuntimeWarning, stacklevel=2)

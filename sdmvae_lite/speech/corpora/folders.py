@@ -68,17 +68,15 @@ def _utterances_in(folder: Path, roots: Sequence[Path], faults: Faults) -> list[
     return found
 
 
-def utterances_of(
-    speaker: str, folder: Path, files: Iterable[Path], faults: Faults
-) -> list[Utterance]:
+def utterances_of(who: str, folder: Path, files: Iterable[Path], faults: Faults) -> list[Utterance]:
     """Return a speaker's utterances, named by their path below ``folder`` without its suffix."""
     found: dict[str, Path] = {}
     for path in files:
         name = path.relative_to(folder).with_suffix("").as_posix()
         first = found.setdefault(name, path)
         if first != path:
-            faults.append((f"{speaker}/{name}", f"{path} has the same name as {first.name}"))
-    return [Utterance(speaker, name, AudioFile(path)) for name, path in found.items()]
+            faults.append((f"{who}/{name}", f"{path} has the same name as {first.name}"))
+    return [Utterance(who, name, AudioFile(path)) for name, path in found.items()]
 
 
 def _audio(folder: Path, roots: Sequence[Path], faults: Faults) -> Iterator[Path]:
@@ -144,9 +142,7 @@ def split_speakers(speakers: Iterable[str], seed: int = 0) -> dict[str, list[str
 def _shares(n_speakers: int) -> dict[str, int]:
     """Return the speakers of each part: one each, and the rest by largest remainder."""
     exact = {part: n_speakers * share / sum(SHARES.values()) for part, share in SHARES.items()}
-    sizes = {part: max(1, int(share)) for part, share in exact.items()}
-    while sum(sizes.values()) < n_speakers:
+    sizes = dict.fromkeys(PARTS, 1)
+    for _ in range(n_speakers - len(PARTS)):
         sizes[max(PARTS, key=lambda part: exact[part] - sizes[part])] += 1
-    while sum(sizes.values()) > n_speakers:
-        sizes["train"] -= 1
     return sizes

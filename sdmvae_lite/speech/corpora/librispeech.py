@@ -19,7 +19,6 @@ from .folders import folder_corpus
 
 URL = "https://www.openslr.org/resources/12/dev-clean.tar.gz"  # 337 MB
 SHA256 = "76f87d090650617fca0cac8f88b9416e0ebf80350acb97b343a85fa903728ab3"
-
 _CREDIT = "LibriSpeech dev-clean (Panayotov et al., 2015; openslr.org/12), CC BY 4.0"
 _INSIDE = PurePosixPath("LibriSpeech", "dev-clean")  # where the archive keeps its speakers
 
@@ -35,10 +34,9 @@ def librispeech_corpus(
 def fetch(cache: Path, url: str | None = None, sha256: str | None = None) -> Path:
     """Return the folder of dev-clean's speakers in ``cache``, downloaded now if it is not there.
 
-    Archive and folder take their names only once they are whole, so a call that was cut short
-    leaves nothing that the next would trust. Of several processes, one downloads and the others
-    wait. ``url`` is by default ``SDMVAE_LIBRISPEECH_URL``, else OpenSLR: any mirror does, as the
-    checksum decides. Raises `CorpusError` for an archive that cannot be downloaded, kept or used.
+    Archive and folder take their names only once whole, so a call cut short leaves nothing that
+    the next would trust. Of several processes, one downloads. ``url`` is ``SDMVAE_LIBRISPEECH_URL``
+    or OpenSLR: the checksum decides. Raises `CorpusError` if it cannot be downloaded, kept or used.
     """
     folder = cache / "LibriSpeech-dev-clean"
     if folder.is_dir():
@@ -46,8 +44,9 @@ def fetch(cache: Path, url: str | None = None, sha256: str | None = None) -> Pat
     try:
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        remedy = "name another folder in SDMVAE_CACHE"
-        raise CorpusError(f"{cache} cannot be made ({error}): {remedy}") from None
+        raise CorpusError(
+            f"{cache} cannot be made ({error}): name another in SDMVAE_CACHE"
+        ) from None
     with FileLock(folder.with_suffix(".lock")):
         if not folder.is_dir():
             url = url or os.environ.get("SDMVAE_LIBRISPEECH_URL") or URL

@@ -63,11 +63,8 @@ _PATTERNS = tuple(
         "If the {adult} asks, the {thing} is {where}, and {name} will {carry} it.",
     )
 )
-
 _FILLERS = {slot: fillers.split("|") for slot, fillers in re.findall(r"(\w+): (.+)", _SLOTS)}
-
 _SIZES = tuple(math.prod(len(_FILLERS[slot]) for slot in pattern[1::2]) for pattern in _PATTERNS)
-
 N_DISTINCT = len(_PATTERNS) * min(_SIZES)  # sentences before the first repetition
 
 
@@ -77,9 +74,6 @@ def _stride(size: int) -> int:
     while math.gcd(stride, size) > 1:
         stride += 1
     return stride
-
-
-_STRIDES = tuple(_stride(size) for size in _SIZES)
 
 
 def sentence(number: int, seed: int = 0) -> str:
@@ -93,7 +87,7 @@ def sentence(number: int, seed: int = 0) -> str:
     turn, which = divmod(number, len(_PATTERNS))
     pattern, size = _PATTERNS[which], _SIZES[which]
     # Each pattern starts elsewhere, so that neighbouring sentences do not share their words.
-    place = (turn + 101 * (which + 1) + 7919 * seed) * _STRIDES[which] % size
+    place = (turn + 101 * (which + 1) + 7919 * seed) * _stride(size) % size
     words = list(pattern)
     for position in range(1, len(pattern), 2):
         fillers = _FILLERS[pattern[position]]

@@ -61,9 +61,8 @@ class SyntheticSource:
     def render(self) -> tuple[np.ndarray, Phonemes]:
         """Return waveform and phonemes: speech between two pauses, over white Gaussian noise.
 
-        The noise stands in for a quiet room, some 32 dB below the speech on average. Without it,
-        digital zeros, which recorded speech has not, would rule the training: the Itakura–Saito
-        divergence depends on ratios of power alone.
+        The noise, some 32 dB below the speech on average, stands in for a quiet room: the digital
+        zeros it replaces would dominate the Itakura–Saito divergence, a function of power ratios.
         """
         voice = self.voice
         speech = espeak.speak(self.text, voice.accent, voice.variant, voice.pitch, voice.rate)
@@ -121,8 +120,7 @@ def _intervals(starts: list[tuple[float, str]], end: float) -> Phonemes:
     """Return intervals without gaps from 0 to ``end``, pauses one after another made one."""
     merged = [(0.0, SILENCE)]
     for start, name in starts:
-        symbol = name or SILENCE
-        if symbol != SILENCE or merged[-1][1] != SILENCE:
-            merged.append((start, symbol))
+        if name or merged[-1][1] != SILENCE:
+            merged.append((start, name or SILENCE))
     spans = pairwise([*merged, (end, SILENCE)])
     return tuple((start, stop, symbol) for (start, symbol), (stop, _) in spans if stop > start)

@@ -41,12 +41,9 @@ _CREDITS = {
     "TCD-TIMIT": "TCD-TIMIT (Harte and Gillen, 2015), used under its licence",
     "NTCD-TIMIT": "NTCD-TIMIT clean speech (Abdelaziz, 2017), CC BY-NC 4.0",
 }
-
 # Where a speaker's sentences are, below the speaker's folder.
 _LAYOUTS = {"TCD-TIMIT": Path("Clips", "straightcam"), "NTCD-TIMIT": Path("straightcam")}
-
 _EXTRACT_SOUND = """-exec sh -c 'ffmpeg -i "$1" -ac 1 -ar 16000 "${1%.mp4}.wav"' sh {} \\;"""
-
 _MAX_DEPTH = 4  # folders between the one given and ``volunteers``
 
 
@@ -62,15 +59,22 @@ def tcd_timit_corpus(root: Path, minutes: float | None, split: str, on_error: st
     faults: Faults = []
     volunteers = find_volunteers(root)
     layout, folders = _speaker_folders(volunteers, faults)
-    split_in, left_out = _divide(folders, split, faults)
+    split_in = _divide(folders, split, faults)
     everyone = [who for names in split_in.values() for who in names]
     files = {who: list(visible(folders[who], [volunteers], faults)) for who in everyone}
-    _require_sound(volunteers, files)
+    suffixes = [path.suffix.lower() for whose in files.values() for path in whose]
+    if ".mp4" in suffixes and ".wav" not in suffixes:
+        raise CorpusError(
+            f"{volunteers} holds {suffixes.count('.mp4')} video clips and no .wav file; extract "
+            f"their sound:\n  find '{volunteers}' -path '*/straightcam/*.mp4' {_EXTRACT_SOUND}"
+        )
     parts = {
         part: [each for who in names for each in _utterances(who, folders[who], files[who], faults)]
         for part, names in split_in.items()
     }
     corpus = corpus_of_files(parts, minutes, on_error, faults, layout, _CREDITS[layout])
+    outside = f"in no part of the split {split!r}"
+    left_out = [(who, outside) for who in sorted(folders.keys() - set(everyone))]
     return replace(corpus, skipped=(*left_out, *corpus.skipped))
 
 
@@ -100,28 +104,14 @@ def _speaker_folders(volunteers: Path, faults: Faults) -> tuple[str, dict[str, P
     raise CorpusError(f"{volunteers} holds neither {expected}")
 
 
-def _require_sound(volunteers: Path, files: Mapping[str, Sequence[Path]]) -> None:
-    """Stop where TCD-TIMIT's video clips are, but not yet their sound."""
-    suffixes = [path.suffix.lower() for whose in files.values() for path in whose]
-    if ".mp4" in suffixes and ".wav" not in suffixes:
-        raise CorpusError(
-            f"{volunteers} holds {suffixes.count('.mp4')} video clips and no .wav file; extract "
-            f"their sound:\n  find '{volunteers}' -path '*/straightcam/*.mp4' {_EXTRACT_SOUND}"
-        )
-
-
-def _divide(
-    folders: Mapping[str, Path], split: str, faults: Faults
-) -> tuple[dict[str, list[str]], list[tuple[str, str]]]:
-    """Return who is in which part, and who in none; ``faults`` gains who should be there."""
+def _divide(folders: Mapping[str, Path], split: str, faults: Faults) -> dict[str, list[str]]:
+    """Return who is in which part; ``faults`` gains who is absent."""
     chosen = dict(SPLITS[split])
     chosen.setdefault("train", frozenset(folders) - chosen["validation"] - chosen["test"])
     for part in PARTS:
         for who in sorted(chosen[part] - folders.keys()):
             faults.append((who, f"speaker {who} of the {part} part of split {split!r} is absent"))
-    parts = {part: sorted(chosen[part] & folders.keys()) for part in PARTS}
-    outside = sorted(folders.keys() - frozenset().union(*chosen.values()))
-    return parts, [(who, f"in no part of the split {split!r}") for who in outside]
+    return {part: sorted(chosen[part] & folders.keys()) for part in PARTS}
 
 
 def _utterances(who: str, folder: Path, files: Sequence[Path], faults: Faults) -> list[Utterance]:

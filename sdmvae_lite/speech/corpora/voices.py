@@ -52,7 +52,6 @@ class Voice(NamedTuple):
 
 
 _ROWS = [(part, *row.split()) for part, table in _TABLE.items() for row in table.split("|")]
-
 VOICES = tuple(
     Voice(f"{number:02d}{sex}", part, sex, variant, accent, int(pitch), int(rate))
     for number, (part, sex, variant, accent, pitch, rate) in enumerate(_ROWS, 1)
