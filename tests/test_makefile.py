@@ -18,6 +18,13 @@ from toc import ROOT
 CLEAN = ROOT / "book" / "01_hear_it_first.ipynb"
 
 
+@pytest.fixture(autouse=True)
+def no_outer_make(monkeypatch):
+    """Under `make test` an inner make would say which folders it enters."""
+    for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def project(tmp_path):
     """A folder, with a space in its name, of the Makefile, the tools and an environment."""
