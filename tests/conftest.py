@@ -1,13 +1,15 @@
-"""What every test shares: one thread a process, the order of the tests, the folders."""
+"""What every test shares: one thread a process, the order of the tests, frames to learn from."""
 
 import os
 
 # Two test processes on two cores: more threads would only wait for each other. Set before torch.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import pytest
 import torch
 from chromium import browser  # noqa: F401 (a fixture)
 from hypothesis import settings
+from noise import make_frames
 from xdist.scheduler import LoadFileScheduling
 
 # Machines are shared: a first call that imports something is no failure.
@@ -15,6 +17,18 @@ settings.register_profile("shared", deadline=None, derandomize=True)
 settings.load_profile("shared")
 
 SLOW = ("chapters", "browser")
+
+
+@pytest.fixture(scope="module")
+def train():
+    """Five batches of frames for small models, see `noise`."""
+    return make_frames(640, seed=0)
+
+
+@pytest.fixture(scope="module")
+def validation():
+    """Other frames of the same kind."""
+    return make_frames(128, seed=1)
 
 
 def pytest_collection_modifyitems(config, items):

@@ -21,16 +21,6 @@ every_model = pytest.mark.parametrize("config", MODELS.values(), ids=MODELS)
 ONCE = TrainingConfig(batch_size=64, max_epochs=1)
 
 
-@pytest.fixture(scope="module")
-def train():
-    return make_frames(640, seed=0)
-
-
-@pytest.fixture(scope="module")
-def validation():
-    return make_frames(128, seed=1)
-
-
 @every_model
 def test_a_run_in_two_sittings_equals_one_in_one(config, train, validation, tmp_path, monkeypatch):
     whole = build_model(config, seed=0)

@@ -4,7 +4,7 @@ import linecache
 
 import pytest
 import torch
-from noise import N_BINS, make_frames
+from noise import N_BINS
 
 from sdmvae_lite import VAE, ModelConfig, TrainingConfig, build_model, fit, load_model, save_model
 from sdmvae_lite.model.divergences import gaussian_kl
@@ -41,16 +41,6 @@ def in_a_cell(text, number, **outside):
     namespace = {"__name__": "__main__", **outside}
     exec(compile(text, name, "exec"), namespace)
     return namespace["CellVAE"]
-
-
-@pytest.fixture(scope="module")
-def train():
-    return make_frames(640, seed=0)
-
-
-@pytest.fixture(scope="module")
-def validation():
-    return make_frames(128, seed=1)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from noise import MODELS, N_BINS, TRAINING, make_frames, weights
+from noise import MODELS, N_BINS, TRAINING, weights
 
 from sdmvae_lite.config import ModelConfig, TrainingConfig
 from sdmvae_lite.model.files import load_model, save_model
@@ -15,16 +15,6 @@ from sdmvae_lite.training.fit import fit, kept_epoch, learning_rate
 
 COSINE = replace(TRAINING, schedule="cosine", patience=1)
 LOG = {name: replace(config, input="log-power") for name, config in MODELS.items()}
-
-
-@pytest.fixture(scope="module")
-def train():
-    return make_frames(1000, seed=0)
-
-
-@pytest.fixture(scope="module")
-def validation():
-    return make_frames(300, seed=1)
 
 
 def trained(config, training, train, validation, **options):

@@ -1,23 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from noise import MODELS, TRAINING, make_frames, weights
+from noise import MODELS, TRAINING, weights
 
 from sdmvae_lite.config import TrainingConfig
 from sdmvae_lite.model.models import build_model
 from sdmvae_lite.training.fit import History, find_device, fit
 
 every_model = pytest.mark.parametrize("config", MODELS.values(), ids=MODELS)
-
-
-@pytest.fixture(scope="module")
-def train():
-    return make_frames(640, seed=0)
-
-
-@pytest.fixture(scope="module")
-def validation():
-    return make_frames(128, seed=1)
 
 
 @every_model
