@@ -26,3 +26,15 @@ def make_frames(n_frames, seed):
 def weights(model):
     """All of a model's state as one vector."""
     return torch.cat([value.flatten() for value in model.state_dict().values()])
+
+
+def stop_before(monkeypatch, model, epoch, error=KeyboardInterrupt):
+    """Let the training of a model end in an error when it begins an epoch, counted from 0."""
+    begin_epoch = model.begin_epoch
+
+    def stop(number):
+        begin_epoch(number)
+        if number == epoch:
+            raise error
+
+    monkeypatch.setattr(model, "begin_epoch", stop)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from noise import MODELS, TRAINING, make_frames, weights
+from noise import MODELS, TRAINING, make_frames, stop_before, weights
 
 from sdmvae_lite.config import TrainingConfig
 from sdmvae_lite.model.dictionaries import dct_dictionary
@@ -179,14 +179,7 @@ def test_an_interrupted_model_is_what_it_was_and_can_be_given_again(
     expected = fit(whole, train, validation, TRAINING, "cpu", progress=False)
     before = weights(model)
     with monkeypatch.context() as patch:
-        begin_epoch = model.begin_epoch
-
-        def stop(epoch):
-            begin_epoch(epoch)
-            if epoch == 3:
-                raise error
-
-        patch.setattr(model, "begin_epoch", stop)
+        stop_before(patch, model, 3, error)
         with pytest.raises(error):
             fit(model, train, validation, TRAINING, "cpu", tmp_path / "run", False)
     assert torch.equal(weights(model), before)

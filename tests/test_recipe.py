@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from noise import MODELS, N_BINS, TRAINING, weights
+from noise import MODELS, N_BINS, TRAINING, stop_before, weights
 
 from sdmvae_lite.config import ModelConfig, TrainingConfig
 from sdmvae_lite.model.files import load_model, save_model
@@ -87,14 +87,7 @@ def test_a_cosine_in_two_sittings_equals_one(config, train, validation, tmp_path
     whole, history = trained(config, COSINE, train, validation)
     checkpoint = tmp_path / "run.safetensors"
     broken = build_model(config, seed=0)
-    begin = broken.begin_epoch
-
-    def stop_at_three(epoch):
-        begin(epoch)
-        if epoch == 3:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(broken, "begin_epoch", stop_at_three)
+    stop_before(monkeypatch, broken, 3)
     with pytest.raises(KeyboardInterrupt):
         fit(broken, train, validation, COSINE, "cpu", checkpoint, progress=False)
     again, resumed = trained(config, COSINE, train, validation, checkpoint=checkpoint)
