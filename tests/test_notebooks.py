@@ -119,6 +119,20 @@ def test_shown_cells_are_short(path):
 
 
 @each_notebook
+def test_folded_cells_say_what_they_hold(path):
+    folded = [cell for cell in cells(path, "code") if tags(cell) & {"hide-input", "hide-cell"}]
+    unnamed = [cell.source for cell in folded if not cell.metadata.get("mystnb")]
+    assert not unnamed, unnamed[0]
+    kinds = {name for cell in folded for name in cell.metadata["mystnb"].values()}
+    assert kinds <= {
+        "Settings of this chapter",
+        "Set-up",
+        "Solution",
+        *(f"Code of this {kind}" for kind in ("figure", "table")),
+    }
+
+
+@each_notebook
 def test_a_chapter_says_what_it_offers_and_closes_what_it_opened(path):
     text = source(path, "markdown")
     order = ["# ", "**After this chapter you will be able to**", "**You need**", "**It takes**"]
