@@ -1,54 +1,18 @@
-from dataclasses import replace
+"""The dated file: the paper's table and sentences, and what its own table says of each claim."""
 
-import numpy as np
+import dataclasses
+import math
+import re
+
 import pytest
-from toc import ROOT
 
 from sdmvae_lite.config import TrainingConfig, to_dict
-from sdmvae_lite.table.claims import (
-    CLAIMS,
-    MEASURES,
-    PAPER,
-    Claim,
-    Comparison,
-    effect,
-    judge,
-    paper_effect,
-)
-from sdmvae_lite.table.records import read_record
+from sdmvae_lite.table.claims import CLAIMS, MARGINS, MEASURES, PAPER, RECIPE
 from sdmvae_lite.table.runs import ROWS_OF_TABLE_1, Run
+from sdmvae_lite.table.verdicts import paper_effect
 
-RECORD = read_record(ROOT / "results" / "synthetic-vae-32-seed0.json")
-SPEAKERS = [f"speaker {number}" for number in range(9) for _ in range(4)]
 ROWS = {row.name: row for row in ROWS_OF_TABLE_1}
-FIRST_AND_SECOND = Claim("first above second", (Comparison("pesq_raw", ("a",), ("b",)),))
-
-
-def made_up(means, trainings=5, spread=0.01, seed=0):
-    """Records whose scores scatter a little around the given means."""
-    rng = np.random.default_rng(seed)
-    people = {measure: 0.1 * rng.standard_normal(9).repeat(4) for measure in MEASURES}
-    said = {"speaker": SPEAKERS, "n_frames": [100] * len(SPEAKERS)}
-
-    def scattered(measure, mean):
-        run, each = rng.standard_normal(), rng.standard_normal(len(SPEAKERS))
-        return list(mean + people[measure] + spread * run + spread * each)
-
-    return {
-        name: [
-            replace(
-                RECORD,
-                utterances=said,
-                posterior_mean={measure: scattered(measure, m) for measure, m in scores.items()},
-            )
-            for _ in range(trainings)
-        ]
-        for name, scores in means.items()
-    }
-
-
-def two(first, second, **options):
-    return made_up({"a": {"pesq_raw": first}, "b": {"pesq_raw": second}}, **options)
+BESIDE_THE_CLAIM = {("STOI moves less between DCT dictionaries than between values of α", 64)}
 
 
 def test_the_rows_are_those_of_table_1():
@@ -59,72 +23,27 @@ def test_the_rows_are_those_of_table_1():
     assert to_dict(ROWS["vae-64"])["m"] == 64
 
 
+def test_rows_of_the_recipe_end_as_the_claims_say():
+    trained = TrainingConfig(schedule="cosine")
+    runs = [Run(dataclasses.replace(row, input="log-power"), trained) for row in ROWS_OF_TABLE_1]
+    assert [run.row for run in runs] == [name + RECIPE for name in ROWS]
+
+
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.text)
 def test_the_papers_own_table_bears_its_claims_out(claim):
+    """But for one, at one size; of cost and overfitting the table says nothing."""
     for comparison in claim.comparisons:
-        assert paper_effect(comparison) >= -comparison.tolerance - 1e-9
+        found = paper_effect(comparison)
+        if comparison.measure in MEASURES:
+            m = int(comparison.above[0].rsplit("-", 1)[1])
+            borne_out = found >= -comparison.tolerance - 1e-9
+            assert borne_out == ((claim.text, m) not in BESIDE_THE_CLAIM)
+        else:
+            assert math.isnan(found)
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.text)
-def test_a_claim_holds_of_models_that_are_clearly_so_and_not_of_the_contrary(claim):
-    direction = {row: dict.fromkeys(MEASURES, 0.0) for row in PAPER}
+def test_each_claim_is_quoted_and_has_margins(claim):
+    assert re.fullmatch(r'"[^"]+"(; "[^"]+")*( \((abstract|Section 1)\))?', claim.sentence)
     for comparison in claim.comparisons:
-        for name in comparison.above:
-            direction[name][comparison.measure] += 1
-        for name in comparison.below:
-            direction[name][comparison.measure] -= 1
-    contrary = {row: {m: -v for m, v in values.items()} for row, values in direction.items()}
-    assert judge(claim, made_up(direction)).text == "holds"
-    assert judge(claim, made_up(contrary)).text == "does not hold"
-
-
-def test_what_is_within_chance_is_not_decided():
-    assert judge(FIRST_AND_SECOND, two(3.0, 3.0, spread=0.2)).text == "not decided"
-
-
-def test_of_many_comparisons_one_may_fail_by_chance():
-    """Each is at a level of 95 %; that one of twenty lies below its bound says little."""
-    scores = two(3.0, 3.07, spread=0.025)
-    bound = FIRST_AND_SECOND.comparisons[0]
-    high = effect(bound, scores).high
-    assert high < 0 < effect(bound, scores, level=1 - 0.05 / 20).high
-    assert judge(FIRST_AND_SECOND, scores).text == "does not hold"
-    won = Comparison("pesq_raw", ("b",), ("a",))
-    assert judge(Claim("", (bound, *[won] * 19)), scores).text == "not decided"
-
-
-def test_one_training_decides_nothing():
-    verdict = judge(FIRST_AND_SECOND, two(4.0, 1.0, trainings=1))
-    assert verdict.text == "not decided"
-    assert verdict.effects[0].value == pytest.approx(3, abs=0.1)
-    assert np.isinf(verdict.effects[0].high)
-
-
-def test_a_tolerance_forgives_as_much_and_no_more():
-    scores = two(3.00, 3.02, spread=1e-4)
-    for tolerance, text in ((0.03, "holds"), (0.01, "does not hold")):
-        claim = Claim("", (Comparison("pesq_raw", ("a",), ("b",), tolerance),))
-        assert judge(claim, scores).text == text
-
-
-def test_the_best_of_several_is_taken():
-    records = made_up({n: {"hoyer": h} for n, h in {"a": 0.1, "b": 0.5, "c": 0.3}.items()})
-    found = effect(Comparison("hoyer", ("a", "b"), ("c",)), records)
-    assert found.value == pytest.approx(0.2, abs=0.02)
-    assert found.low < found.value < found.high
-
-
-def test_what_one_run_could_not_score_is_left_out_for_all():
-    records = two(3.0, 2.9)
-    expected = records["a"][0].posterior_mean["pesq_raw"][1:]
-    records["a"][0].posterior_mean["pesq_raw"][0] = None
-    assert np.isfinite(effect(FIRST_AND_SECOND.comparisons[0], records)).all()
-    alone = {name: [record] for name, (record, *_) in records.items()}
-    below = np.mean(records["b"][0].posterior_mean["pesq_raw"][1:])
-    found = effect(FIRST_AND_SECOND.comparisons[0], alone)
-    assert found.value == pytest.approx(np.mean(expected) - below)
-
-
-def test_rows_without_records_are_named():
-    with pytest.raises(ValueError, match="no records of b"):
-        judge(FIRST_AND_SECOND, made_up({"a": {"pesq_raw": 3.0}}))
+        assert comparison.tolerance in (0.0, MARGINS[comparison.measure])

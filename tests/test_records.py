@@ -8,6 +8,8 @@ from toc import ROOT
 
 from sdmvae_lite.table import records as module
 from sdmvae_lite.table.records import (
+    of_recipe,
+    of_runs,
     read_record,
     read_records,
     results_folder,
@@ -16,6 +18,7 @@ from sdmvae_lite.table.records import (
     weights_of,
     write_record,
 )
+from sdmvae_lite.training.fit import History
 
 RECORDS = sorted((ROOT / "results").glob("*-seed*.json"))
 
@@ -91,6 +94,26 @@ def test_a_run_without_any_score_has_no_mean(record):
     np.testing.assert_array_equal(
         np.isnan(row_means([record, unscored], "hoyer_kl")), [False, True]
     )
+
+
+def test_rows_of_the_recipe_come_under_the_names_of_the_paper(folder, record):
+    model = replace(record.model, input="log-power")
+    by_recipe = replace(record, model=model, training=replace(record.training, schedule="cosine"))
+    write_record(folder / "speechocean762-d-seed0.json", by_recipe)
+    rows = read_records(folder, "speechocean762")
+    ending = by_recipe.row.removeprefix(record.row)
+    assert of_recipe(rows, ending) == {record.row: [by_recipe]}
+    assert of_recipe({record.row: [record]}, ending) == {}
+
+
+def test_measures_of_trainings(record):
+    history = History([1.0, 2.0], [9.0, 9.0], [5.0, 7.5], [9.0, 9.0])
+    timed = replace(record, history=history, best_epoch=2, seconds_of_training=10)
+    untimed = replace(timed, best_epoch=1, seconds_of_training=None)
+    np.testing.assert_allclose(np.exp(of_runs([timed, untimed], "cost")), [5.0])
+    np.testing.assert_allclose(of_runs([timed, untimed], "overfitting"), [5.5, 4.0])
+    with pytest.raises(ValueError, match="cost or overfitting, not 'estoi'"):
+        of_runs([timed], "estoi")
 
 
 def test_records_of_other_speech_do_not_mix(folder):

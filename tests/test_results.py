@@ -8,8 +8,9 @@ import pytest
 from toc import ROOT
 
 from sdmvae_lite.config import ModelConfig, TrainingConfig
-from sdmvae_lite.table.claims import Comparison, effect
+from sdmvae_lite.table.claims import Comparison
 from sdmvae_lite.table.records import DECODED, read_record, read_records, row_means
+from sdmvae_lite.table.verdicts import effect
 
 RECORDS = {path.stem: path for path in sorted((ROOT / "results").glob("*-seed*.json"))}
 ROWS = read_records(ROOT / "results", "speechocean762")

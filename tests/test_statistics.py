@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from sdmvae_lite.scoring.statistics import bootstrap_interval, crossed_interval
+from sdmvae_lite.scoring.statistics import bootstrap_interval, crossed_interval, welch_interval
 
 
 def test_a_large_sample_has_the_interval_of_normal_theory():
@@ -202,3 +202,17 @@ def test_one_training_leaves_the_interval_unbounded():
 def test_what_has_no_crossed_interval_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         crossed_interval(**{"rows": [[[1.0, 2.0]] * 2], "groups": ["a", "b"]} | arguments)
+
+
+def test_single_numbers_have_welchs_interval():
+    """By the formula of Welch (1947), worked out here."""
+    first, second = [3.0, 4.0, 5.0], [1.0, 2.0, 2.5, 3.0]
+    error = np.hypot(stats.sem(first), stats.sem(second))
+    shares = np.var(first, ddof=1) / 3, np.var(second, ddof=1) / 4
+    freedom = sum(shares) ** 2 / (shares[0] ** 2 / 2 + shares[1] ** 2 / 3)
+    reach = stats.t.ppf(0.95, freedom) * error
+    found = welch_interval(first, second, 0.9)
+    assert found == pytest.approx((1.875, 1.875 - reach, 1.875 + reach))
+    assert welch_interval([3.0], second) == pytest.approx((0.875, -np.inf, np.inf))
+    with pytest.raises(ValueError, match="no numbers"):
+        welch_interval([], second)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import t as student
+from scipy.stats import ttest_ind
 
 
 def bootstrap_interval(
@@ -140,6 +141,24 @@ def crossed_interval(
     freedom = parts.sum() ** 2 / of_sum if of_sum > 0 else 1.0
     reach = float(student.ppf(0.5 + level / 2, freedom) * error)
     return Estimate(value, value - reach, value + reach)
+
+
+def welch_interval(first: ArrayLike, second: ArrayLike, level: float = 0.95) -> Estimate:
+    """Return the difference of two means of single numbers, and Welch's interval (1947) of it.
+
+    It is unbounded where a side has fewer than two numbers. Raises ValueError where one has none.
+
+    >>> print(f"{welch_interval([3.1, 3.3, 3.2], [2.9, 3.0, 2.8]):.2f}")
+    0.30 [0.07, 0.53]
+    """
+    sides = [np.asarray(side, dtype=np.float64) for side in (first, second)]
+    if not min(map(len, sides)):
+        raise ValueError("there are no numbers to compare")
+    value = float(sides[0].mean() - sides[1].mean())
+    if min(map(len, sides)) < 2:
+        return Estimate(value, -math.inf, math.inf)
+    low, high = ttest_ind(*sides, equal_var=False).confidence_interval(level)
+    return Estimate(value, float(low), float(high))
 
 
 def _redrawn(rng: np.random.Generator, n: int, resamples: int) -> np.ndarray:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from glob import escape
 from pathlib import Path
@@ -137,6 +138,14 @@ def read_records(folder: str | os.PathLike[str], corpus: str) -> dict[str, list[
     return {row: sorted(runs, key=lambda one: one.training.seed) for row, runs in rows.items()}
 
 
+def of_recipe(records: Mapping[str, list[Record]], ending: str) -> dict[str, list[Record]]:
+    """Return the rows whose names end so, under their names without it; none is no error.
+
+    The same claims then judge both tables.
+    """
+    return {row.removesuffix(ending): records[row] for row in records if row.endswith(ending)}
+
+
 def scores_of(records: Sequence[Record], measure: str, decoded: str = MEAN) -> np.ndarray:
     """Return one measure of some runs: (n_runs, n_utterances), see `Record.scores`."""
     return np.stack([record.scores(measure, decoded) for record in records])
@@ -159,3 +168,20 @@ def weights_of(records: Sequence[Record], measure: str) -> np.ndarray:
     """Return how much each utterance counts in a mean of the measure: (n_utterances,)."""
     n_frames = np.array(records[0].utterances["n_frames"], dtype=np.float64)
     return n_frames if measure in PER_FRAME else np.ones_like(n_frames)
+
+
+def of_runs(records: Sequence[Record], measure: str) -> np.ndarray:
+    """Return a measure of trainings, not of utterances, where a record holds it: (up to n_runs,).
+
+    ``cost`` is the natural logarithm of the seconds of an epoch, so that a difference is a ratio;
+    trainings that were not timed are left out. ``overfitting`` is the reconstruction loss on
+    validation less that on training at the kept epoch, in nats a frame.
+    """
+    if measure == "overfitting":
+        losses = ((run.history, run.best_epoch - 1) for run in records)
+        gaps = [h.validation_reconstruction[e] - h.train_reconstruction[e] for h, e in losses]
+        return np.array(gaps)
+    if measure != "cost":
+        raise ValueError(f"a measure of trainings is cost or overfitting, not {measure!r}")
+    timed = ((run.seconds_of_training, run.history.epochs) for run in records)
+    return np.array([math.log(seconds / epochs) for seconds, epochs in timed if seconds])
