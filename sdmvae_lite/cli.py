@@ -109,17 +109,20 @@ def corpus(**speech: Any) -> None:
 def train(out: str, preset: str, device: str, seed: int, **given: Any) -> None:
     """Train a model on the speech of CORPUS and save it in the new folder OUT."""
     from .table.grid import check_folder
-    from .training.fit import find_device
+    from .training.fit import find_device, kept_epoch
 
     speech = {name: given.pop(name) for name in ("corpus", "minutes", "split", "skip")}
-    run = sdmvae_lite.Run(chosen_model(**given), replace(get_preset(preset).training, seed=seed))
+    settings = get_preset(preset)
+    config = replace(chosen_model(**given), input=settings.input)
+    run = sdmvae_lite.Run(config, replace(settings.training, seed=seed))
     folder = new_path(out)
     check_folder(folder)
     find_device(device)
     found = load(**speech, preset=preset)
     model, history = sdmvae_lite.train_run(run, found, device)
     sdmvae_lite.save_model(model, folder, corpus=found.name, preset=preset, seed=seed)
-    click.echo(f"{out}: {run.model.label}, epoch {history.best_epoch} of {history.epochs}")
+    kept = kept_epoch(history, run.training)
+    click.echo(f"{out}: {config.label}, epoch {kept} of {history.epochs}")
 
 
 @command("score path/to/speech --model sdm-identity-32", *SPEECH, SKIP, MODEL, JOBS)
@@ -166,22 +169,35 @@ def keep(count: int, by: str, **sound: Any) -> None:
     click.Option(["--rows"], default="", show_default="the paper's", help="With commas."),
     click.Option(["--seeds"], type=click.IntRange(1), default=5, help="Trainings of each row."),
     *(*TRAINING, JOBS),
+    click.Option(["--samples/--no-samples"], default=True, help="Score sampled codes too."),
     click.Option(["--dask"], default="", show_default="none", help="As tcp://host:8786."),
 )
 def table(
-    rows: str, seeds: int, preset: str, out: str, device: str, jobs: int, dask: str, **speech: Any
+    rows: str,
+    seeds: int,
+    preset: str,
+    out: str,
+    device: str,
+    jobs: int,
+    samples: bool,
+    dask: str,
+    **speech: Any,
 ) -> None:
     """Train and score rows of a table on CORPUS, each record once, and print the rows' means."""
     from joblib import parallel_config
 
     from .table.records import row_means
+    from .table.runs import ROWS_OF_TABLE_1
     from .training.fit import find_device
 
-    chosen = {"rows": [row_called(name) for name in rows.split(",")]} if rows else {}
-    runs = sdmvae_lite.table_1(seeds, get_preset(preset).training, **chosen)
+    settings = get_preset(preset)
+    chosen = [row_called(name) for name in rows.split(",")] if rows else ROWS_OF_TABLE_1
+    chosen = [replace(row, input=settings.input) for row in chosen]
+    runs = sdmvae_lite.table_1(seeds, settings.training, chosen)
     find_device("auto" if dask else device)  # a cluster has its own
     with parallel_config(**({"backend": "dask", "scheduler_host": dask} if dask else {})):
-        records = sdmvae_lite.run_grid(runs, load(**speech, preset=preset), out, device, jobs)
+        speech_corpus = load(**speech, preset=preset)
+        records = sdmvae_lite.run_grid(runs, speech_corpus, out, device, jobs, samples=samples)
     by_row = {run.row: [one for one in records if one.row == run.row] for run in runs}
     held = [m for m in MEASURES if all(m in one.posterior_mean for one in records)]
     show({row: {m: row_means(of_row, m).mean() for m in held} for row, of_row in by_row.items()})

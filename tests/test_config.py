@@ -26,6 +26,7 @@ def test_the_defaults_are_the_papers_protocol():
     assert TrainingConfig() == TrainingConfig(1e-4, 128, 500, 20, 0)
     assert (ModelConfig().m, ModelConfig().hidden) == (32, 128)
     assert get_preset("paper").training == TrainingConfig()
+    assert get_preset("paper").input == ModelConfig().input == "power"
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)

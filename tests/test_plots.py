@@ -1,9 +1,15 @@
+import io
+import itertools
+import sys
+
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 
 from sdmvae_lite.book.plots import (
+    COLOURS,
     plot_code,
     plot_history,
     plot_sorted_magnitudes,
@@ -75,7 +81,90 @@ def test_a_one_hot_code_falls_to_zero_at_once():
     assert ax.lines[0].get_ydata()[:2].tolist() == [1, 0]
 
 
-def test_figures_keep_a_ground_that_dark_mode_leaves_readable():
+WHITE, BLACK = (1, 1, 1), (0, 0, 0)  # the grounds of a figure, see _static/figures.css
+SETTINGS = "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "text.color"
+
+
+def linear(colour):
+    """The linear red, green and blue of a colour, by sRGB's definition."""
+    rgb = np.array(to_rgb(colour))
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def contrast(one, other):
+    """The contrast of two colours, from 1 to 21, as WCAG 2.2 defines it."""
+    lights = [linear(each) @ [0.2126, 0.7152, 0.0722] + 0.05 for each in (one, other)]
+    return max(lights) / min(lights)
+
+
+# Machado, Oliveira and Fernandes (2009): what is seen of linear red, green and blue.
+EYES = {
+    "trichromat": np.eye(3),
+    "deuteranope": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "protanope": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+}
+
+
+def seen(colour, eye):
+    """A colour as an eye sees it, in CIE L*a*b*, where a distance of 2 is just noticed."""
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    xyz = to_xyz @ np.clip(EYES[eye] @ linear(colour), 0, 1) / np.sum(to_xyz, axis=1)
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+def test_contrast_is_that_of_known_pairs():
+    assert contrast("black", "white") == pytest.approx(21)
+    assert contrast("#777777", "white") == pytest.approx(4.48, abs=0.005)  # just short of AA
+
+
+@pytest.fixture
+def style():
+    with matplotlib.rc_context():
+        use_style()
+        yield plt.rcParams
+
+
+def test_figures_are_transparent(style):
+    buffer = io.BytesIO()
+    _, ax = plt.subplots()
+    plot_sorted_magnitudes(np.eye(32), ax)
+    plt.savefig(buffer)
+    buffer.seek(0)
+    pixels = plt.imread(buffer)
+    assert pixels.shape[2] == 4
+    assert np.mean(pixels[..., 3] == 0) > 0.5  # around the axes and within
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_text_and_axes_stand_out_alike_from_both_grounds(style, setting):
+    on_white, on_black = (contrast(style[setting], ground) for ground in (WHITE, BLACK))
+    assert min(on_white, on_black) >= 4.5
+    assert on_white == pytest.approx(on_black, rel=0.02)
+
+
+def test_lines_stand_out_from_both_grounds(style):
+    lines = {*COLOURS.values(), *style["axes.prop_cycle"].by_key()["color"]}
+    assert not [each for each in lines if min(contrast(each, g) for g in (WHITE, BLACK)) < 3]
+
+
+@pytest.mark.parametrize("eye", EYES)
+def test_models_are_told_apart_by_every_eye(eye):
+    colours = [seen(colour, eye) for colour in COLOURS.values()]
+    apart = [np.linalg.norm(one - other) for one, other in itertools.combinations(colours, 2)]
+    assert min(apart) > 20
+
+
+def test_colab_keeps_a_white_ground(monkeypatch):
+    monkeypatch.setitem(sys.modules, "google.colab", None)
     with matplotlib.rc_context():
         use_style()
         assert plt.figure().get_facecolor() == (1, 1, 1, 1)

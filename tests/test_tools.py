@@ -90,19 +90,49 @@ def test_frames_are_prepared_as_the_variant_says(mine):
     )
 
 
-def test_what_is_kept_of_few_coefficients_is_scored(tmp_path, monkeypatch):
-    names = ["sdm-dct64-32", "vae-32"]
-    monkeypatch.setattr(keep_coefficients, "pretrained_names", lambda: names)
-    keep_coefficients.main(["synthetic", "--minutes", "1", "--out", str(tmp_path)])
-    found = json.loads((tmp_path / "synthetic-coefficients-kept.json").read_text())
-    assert list(found["kept"]) == names
-    assert len(found["speakers"]) == len(load_corpus("synthetic", minutes=1).test)
-    for name, width in zip(names, (64, 32), strict=True):
-        for scores in (found["kept"][name][rule]["si_sdr"] for rule in ("largest", "dearest")):
-            means = [sum(values) / len(values) for values in scores.values()]
-            assert [int(count) for count in scores] == [
-                n for n in (1, 2, 4, 8, 16, 32, 64) if n <= width
-            ]
-            assert means[0] < means[-1]
-    every = (found["kept"]["vae-32"][rule]["pesq_raw"]["32"] for rule in ("largest", "dearest"))
-    np.testing.assert_allclose(*every)
+def kept_of(folder, *arguments):
+    keep_coefficients.main(["synthetic", "--preset", "smoke", "--out", str(folder), *arguments])
+    return json.loads((folder / "synthetic-coefficients-kept.json").read_text())
+
+
+def test_what_is_kept_of_few_coefficients_is_scored(tmp_path):
+    found = kept_of(tmp_path, "--rows", "sdm-dct64-32", "vae-32")
+    assert list(found["kept"]) == ["vae-32-log-cosine", "sdm-dct64-32-log-cosine"]
+    corpus = load_corpus("synthetic", minutes=2)
+    assert found["speakers"] == sorted(one.speaker for one in corpus.test)
+    for width, seeds in zip((32, 64), found["kept"].values(), strict=True):
+        scores = seeds["0"]["si_sdr"]
+        means = [sum(values) / len(values) for values in scores.values()]
+        assert [int(count) for count in scores] == [
+            n for n in (1, 2, 4, 8, 16, 32, 64) if n <= width
+        ]
+        assert means[0] < means[-1]
+
+    vae = ModelConfig("vae", input="log-power")
+    (run,) = table_1(1, get_preset("smoke").training, [vae])
+    (record,) = run_grid([run], corpus, tmp_path, "cpu", progress=False)
+    by_speaker = np.argsort(record.utterances["speaker"], kind="stable")
+    for measure, scores in found["kept"]["vae-32-log-cosine"]["0"].items():
+        np.testing.assert_allclose(scores["32"], record.scores(measure)[by_speaker], atol=2e-3)
+
+
+def test_trainings_are_added_to_those_that_a_file_holds(tmp_path, monkeypatch):
+    first = kept_of(tmp_path, "--rows", "vae-32")["kept"]
+    made = []
+
+    def counted(run, *rest, **how):
+        made.append(run.training.seed)
+        return train_run(run, *rest, **how)
+
+    monkeypatch.setattr(keep_coefficients, "train_run", counted)
+    both = kept_of(tmp_path, "--rows", "vae-32", "--seeds", "2")["kept"]["vae-32-log-cosine"]
+    assert made == [1]
+    assert list(both) == ["0", "1"]
+    assert both["0"] == first["vae-32-log-cosine"]["0"] != both["1"]
+
+
+def test_a_file_of_other_speech_is_not_added_to(tmp_path):
+    other = {"corpus": {"fingerprint": "other"}, "speakers": [], "kept": {}}
+    (tmp_path / "synthetic-coefficients-kept.json").write_text(json.dumps(other))
+    with pytest.raises(ValueError, match=r"kept\.json is of other speech: name another"):
+        kept_of(tmp_path)

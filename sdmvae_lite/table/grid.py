@@ -84,6 +84,7 @@ def run_grid(
     n_jobs: int = -1,
     progress: bool = True,
     train: Callable[..., TrainedRun] = train_run,
+    samples: bool = True,
 ) -> list[Record]:
     """Train and score every run, and return their records, in the order of ``runs``.
 
@@ -98,6 +99,7 @@ def run_grid(
         n_jobs: runs at a time; -1 is one a core. Within a ``joblib.parallel_config`` they go to
             that backend: other processes, or the workers of a Dask or Ray cluster.
         train: called as `train_run` is, to train a run in another way.
+        samples: score sampled codes as well as means, in twice the time.
     """
     check_runs(runs)
     folder = Path(folder).expanduser()
@@ -111,7 +113,7 @@ def run_grid(
     for stft in {run.model.stft for run in missing}:
         for part in ("train", "validation"):  # once, before every worker wants them
             load_frames(corpus, part, stft, progress=progress)
-    jobs = (delayed(_trained_and_scored)(run, corpus, device, train) for run in missing)
+    jobs = (delayed(_trained_and_scored)(run, corpus, device, train, samples) for run in missing)
     made, total, done = as_done(jobs, n_jobs), len(runs), len(runs) - len(missing)
     for record in tqdm(made, total=total, initial=done, unit="run", disable=not progress):
         write_record(paths[record.run.name], record)
@@ -130,22 +132,30 @@ def check_folder(folder: Path) -> None:
 
 
 def _trained_and_scored(
-    run: Run, corpus: Corpus, device: str, train: Callable[..., TrainedRun]
+    run: Run, corpus: Corpus, device: str, train: Callable[..., TrainedRun], samples: bool
 ) -> Record:
     # nothing is handed on to other workers of a cluster: two that wait for each other wait for ever
     with torch_threads(1), parallel_config("sequential"):
         trained = train(run, corpus, device, progress=False)
-        return make_record(run, trained, corpus, device, n_jobs=1)
+        return make_record(run, trained, corpus, device, 1, samples)
 
 
 def make_record(
-    run: Run, trained: TrainedRun, corpus: Corpus, device: str = "cpu", n_jobs: int = -1
+    run: Run,
+    trained: TrainedRun,
+    corpus: Corpus,
+    device: str = "cpu",
+    n_jobs: int = -1,
+    samples: bool = True,
 ) -> Record:
-    """Score all test utterances, of mean and sample, as `evaluate` does; trained on ``device``."""
+    """Score all test utterances, of mean and sample, as `evaluate` does; trained on ``device``.
+
+    Without ``samples`` only the mean is scored, and the record holds nothing of the sample.
+    """
     model, history = trained
     cache = None if run.kind else cache_folder() / "scores"
     score = partial(evaluate, model, corpus.test, n_jobs=n_jobs, progress=False, cache=cache)
-    mean, sample = score(sample=False), score(sample=True)
+    mean, sample = score(sample=False), score(sample=True) if samples else []
     seconds = history.seconds
     rms, kl, unit_rms, hoyer_kl = (_rounded(each) for each in code_statistics(model, corpus.test))
     return Record(
