@@ -13,7 +13,8 @@ PORT ?= 8000
 PYTEST_ARGS ?=
 
 PACKAGE := $(shell find sdmvae_lite -name '*.py')
-PAGES   := $(shell find book -type f -not -path '*/.*') _config.yml _toc.yml
+PAGES   := $(shell find book -type f -not -path '*/.*' -not -path '*/__pycache__/*') \
+	_config.yml _toc.yml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -48,7 +49,7 @@ _build/outputs: $(STAMP) FORCE
 	@$(BIN)/python tools/execute_chapters.py _build book/*.ipynb
 
 # Other programs, or another table of contents: every page is rendered anew, and none is left over.
-_build/contents: $(STAMP) _toc.yml
+_build/contents: $(STAMP) _toc.yml $(wildcard book/_ext/*.py)
 	@rm -rf _build/.doctrees _build/html _build/jupyter_execute
 	@mkdir -p _build
 	@touch $@

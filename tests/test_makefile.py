@@ -55,8 +55,8 @@ def make(project):
 
 
 def test_make_book_builds_in_a_folder_with_a_space(project, make):
-    for name in ("book/_static", "book/_extra"):
-        shutil.copytree(ROOT / name, project / name)
+    for name in ("_static", "_extra", "_ext", "_templates"):
+        shutil.copytree(ROOT / "book" / name, project / "book" / name)
     for name in ("_config.yml", "book/references.bib"):
         shutil.copy(ROOT / name, project / name)
     (project / "_toc.yml").write_text("format: jb-book\nroot: index\n", encoding="utf-8")

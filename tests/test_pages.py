@@ -255,8 +255,8 @@ def test_a_failing_cell_fails_the_build(tmp_path, cell, fails):
     for name in ("_config.yml", "book/references.bib"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    for name in ("book/_static", "book/_extra"):
-        shutil.copytree(ROOT / name, tmp_path / name)
+    for name in ("_static", "_extra", "_ext", "_templates"):
+        shutil.copytree(ROOT / "book" / name, tmp_path / "book" / name)
     (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: index\n", encoding="utf-8")
     cells = [nbformat.v4.new_markdown_cell("# A page"), nbformat.v4.new_code_cell(cell)]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "book" / "index.ipynb")
