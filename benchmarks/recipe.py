@@ -2,64 +2,103 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.recipe CORPUS [--out benchmarks/results/recipe.json]
 
-Every candidate differs from the recipe in one thing, and is scored on validation speakers alone:
+Every candidate differs from the recipe in little, and is scored on validation speakers alone:
 nothing is chosen on the test set. Seconds are of this process, without scoring.
 """
 
 import argparse
 import json
 import time
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
 
 from sdmvae_lite import (
     ModelConfig,
-    TrainingConfig,
     build_model,
     fit,
     load_corpus,
     load_frames,
     resynthesise,
 )
-from sdmvae_lite.config import to_dict
+from sdmvae_lite.config import RECIPE, to_dict
 from sdmvae_lite.scoring.metrics import estoi, pesq_raw, si_sdr
 from sdmvae_lite.store import write
 
 OUT = Path(__file__).parent / "results" / "recipe.json"
-RECIPE = TrainingConfig(learning_rate=5e-3, max_epochs=20, schedule="cosine")
 VAE = ModelConfig(input="log-power")
 SDM = ModelConfig("sdm-vae", input="log-power")
+VSC = ModelConfig("vsc", input="log-power")
 SCORES = {"pesq_raw": pesq_raw, "estoi": estoi, "si_sdr": si_sdr}
 PER_SPEAKER = 5  # utterances that are scored
+EPOCHS_OF_FIVE_MINUTES = 100
+
+
+class Averaging(torch.optim.Adam):
+    """Adam that, once its rate is zero, leaves the moving average of its weights."""
+
+    decay = 0.999  # a step
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        (group,) = self.param_groups
+        average = self.__dict__.setdefault("average", [p.clone() for p in group["params"]])
+        super().step(closure)
+        torch._foreach_lerp_(average, group["params"], 1 - self.decay)
+        if group["lr"] < 1e-9:
+            torch._foreach_copy_(group["params"], average)
+
+
+# What `fit` does not offer, since it did not help: tried by changing it from outside.
+CHANGES = {
+    "": nullcontext,
+    **{
+        f"floor {floor:g}": partial(patch, "sdmvae_lite.model.models.INPUT_FLOOR", floor)
+        for floor in (1e-10, 1e-6, 1e-4)
+    },
+    **{
+        f"weight decay {decay:g}": partial(
+            patch, "torch.optim.Adam", partial(torch.optim.AdamW, weight_decay=decay)
+        )
+        for decay in (1e-3, 1e-2)
+    },
+    "averaged weights": partial(patch, "torch.optim.Adam", Averaging),
+}
 
 
 def candidates():
-    """Name, model and training of each candidate, the most telling first."""
+    """Model, training and change of each candidate, the most telling first."""
+    rates = (1e-3, 2e-3, 3e-3, 4e-3, 5e-3, 8e-3)
     for seed in range(3):
-        for name, model in (("vae-32", VAE), ("sdm-32", SDM)):
-            yield f"{name}, seed {seed}", model, replace(RECIPE, seed=seed)
-    for rate in (1e-3, 2e-3, 3e-3, 8e-3):
-        yield f"vae-32, rate {rate:g}", VAE, replace(RECIPE, learning_rate=rate)
-    for size in (64, 96, 192, 256):
-        yield f"vae-32, batch {size}", VAE, replace(RECIPE, batch_size=size)
-    for model in (VAE, SDM):
-        yield f"{model.name[:3]}-64", replace(model, m=64), RECIPE
+        for rate in (4e-3, 5e-3):
+            for model in (VAE, SDM, replace(VAE, m=64), replace(SDM, m=64)):
+                yield model, replace(RECIPE, learning_rate=rate, seed=seed), ""
+    for rate in rates:
+        yield VAE, replace(RECIPE, learning_rate=rate), ""
+    for size, rate in ((64, 2e-3), (64, 4e-3), (96, 4e-3), (192, 5e-3), (256, 6e-3)):
+        yield VAE, replace(RECIPE, batch_size=size, learning_rate=rate), ""
+    for alpha in (0.05, 0.5, 0.9):
+        yield replace(VSC, alpha=alpha), RECIPE, ""
+    for epochs in (10, 40, EPOCHS_OF_FIVE_MINUTES):
+        for m in (32, 64):
+            yield replace(VAE, m=m), replace(RECIPE, max_epochs=epochs), ""
+    for change in CHANGES:
+        yield VAE, RECIPE, change
     for k in (32, 64):
         for m in (32, 64):
-            yield f"dct{k}-{m}", replace(SDM, m=m, dictionary="dct", k=k), RECIPE
-    for alpha in (0.05, 0.5, 0.9):
-        yield f"vsc-{alpha}-32", replace(VAE, model="vsc", alpha=alpha), RECIPE
-    for epochs in (10, 40, 100):
-        for m in (32, 64):
-            yield f"vae-{m}, {epochs} epochs", replace(VAE, m=m), replace(RECIPE, max_epochs=epochs)
-    constant = replace(RECIPE, learning_rate=1e-4, schedule="constant")
-    for epochs in (20, 100):
-        yield f"vae-32, rate constant, {epochs}", VAE, replace(constant, max_epochs=epochs)
-    yield "vae-32, input power", ModelConfig(), RECIPE
-    yield "vae-32, input power, rate 0.001", ModelConfig(), replace(RECIPE, learning_rate=1e-3)
+            yield replace(SDM, m=m, dictionary="dct", k=k), RECIPE, ""
+
+
+def named(model, training, change):
+    """What a candidate is called in the file of results."""
+    said = f"{model.label}, rate {training.learning_rate:g}, batches of {training.batch_size}"
+    said += f", {training.max_epochs} epochs, seed {training.seed}"
+    return f"{said}, {change}" if change else said
 
 
 def measured(model, training, train, validation, utterances):
@@ -83,6 +122,17 @@ def measured(model, training, train, validation, utterances):
     }
 
 
+def scored_utterances(corpus):
+    """The first few utterances of every validation speaker."""
+    spoken = dict.fromkeys(corpus.speakers("validation"), 0)
+    utterances = []
+    for utterance in corpus.validation:
+        spoken[utterance.speaker] += 1
+        if spoken[utterance.speaker] <= PER_SPEAKER:
+            utterances.append(utterance)
+    return utterances
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("corpus", help="a name or a folder, as `load_corpus` takes it")
@@ -91,18 +141,15 @@ def main():
     torch.set_num_threads(1)
     corpus = load_corpus(chosen.corpus)
     train, validation = (load_frames(corpus, part) for part in ("train", "validation"))
-    spoken = dict.fromkeys(corpus.speakers("validation"), 0)
-    utterances = []
-    for utterance in corpus.validation:
-        spoken[utterance.speaker] += 1
-        if spoken[utterance.speaker] <= PER_SPEAKER:
-            utterances.append(utterance)
+    utterances = scored_utterances(corpus)
     found = {"corpus": {"name": corpus.name, "fingerprint": corpus.fingerprint}, "candidates": {}}
     if chosen.out.exists():
         found = json.loads(chosen.out.read_text(encoding="utf-8"))
-    for name, model, training in candidates():
+    for model, training, change in candidates():
+        name = named(model, training, change)
         if name not in found["candidates"]:
-            one = measured(model, training, train, validation, utterances)
+            with CHANGES[change]():
+                one = measured(model, training, train, validation, utterances)
             found["candidates"][name] = one
             write(chosen.out, f"{json.dumps(found, indent=1)}\n".encode())
             loss = one["validation loss"][-1]

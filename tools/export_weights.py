@@ -7,13 +7,14 @@ not trained yet is trained now.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from sdmvae_lite.config import PRESETS, get_preset
 from sdmvae_lite.model.pretrained import WEIGHTS, save_pretrained
 from sdmvae_lite.speech.corpora import load_corpus
 from sdmvae_lite.table.grid import train_run
-from sdmvae_lite.table.runs import table_1
+from sdmvae_lite.table.runs import ROWS_OF_TABLE_1, table_1
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -24,7 +25,8 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     preset = get_preset(chosen.preset)
     corpus = load_corpus(chosen.corpus, minutes=preset.minutes)
-    for run in table_1(seeds=1, training=preset.training):
+    rows = [replace(row, input=preset.input) for row in ROWS_OF_TABLE_1]
+    for run in table_1(1, preset.training, rows):
         print(save_pretrained(train_run(run, corpus).model, chosen.out))
 
 

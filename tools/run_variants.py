@@ -76,7 +76,8 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     preset = get_preset(chosen.preset)
     corpus = load_corpus(chosen.corpus, minutes=preset.minutes)
-    runs = table_1(chosen.seeds, preset.training, ROWS)
+    rows = [replace(row, input=preset.input) for row in ROWS]
+    runs = table_1(chosen.seeds, preset.training, rows)
     varieties = [varied(run, variant) for run in runs for variant in chosen.variants]
     run_grid(varieties, corpus, chosen.out, "cpu", train=trained)
 

@@ -1,4 +1,4 @@
-"""The models behind the book's table, one training of each row, ready to use.
+"""The models behind the book's tables, one training of each row, ready to use.
 
 ``sdmvae_lite/weights`` keeps them in half precision, beside a card that says how they were made.
 """
@@ -23,15 +23,16 @@ WEIGHTS = Path(__file__).parent.parent / "weights"
 
 
 def pretrained_names() -> list[str]:
-    """Return the names that `load_pretrained` knows, as rows of Table 1 are called."""
+    """Return the names that `load_pretrained` takes: rows of Table 1, and with ``-log`` again."""
     return sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
 
 
 def load_pretrained(name: str) -> VAE:
     """Return a trained model, on the CPU and ready to resynthesise.
 
-    It was trained by the paper's protocol on 39 speakers of speechocean762, from seed 0, and
-    rounded to half precision. See :doc:`13_rebuild_table_1`.
+    It was trained on 39 speakers of speechocean762 from seed 0, by the paper's protocol or, where
+    the name ends in ``-log``, by the recipe, and rounded to half precision.
+    See :doc:`13_rebuild_table_1`.
 
     >>> load_pretrained("sdm-dct64-32").config.code_size
     64
