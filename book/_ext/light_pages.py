@@ -26,6 +26,7 @@ EMBEDDED = re.compile(
 )
 # What has the colour of the text around it, in both themes: a name, punctuation, a space.
 PLAIN = re.compile(r'<span class="(?:n|p|w|pre)">([^<]*)</span>')
+TWICE = re.compile(r'(href="#([\w.]+)") title="\2"')  # a title that says what the link says
 SMALL = 1000  # characters that cost less in the page than another file
 IMAGE = re.compile(r"<img\b[^>]*>")
 AUDIO = re.compile(r"<audio\b[^>]*>")
@@ -136,6 +137,7 @@ def lighten(
         body = PLAIN.sub(
             r"\1", PLAIN.sub(r"\1", body)
         )  # one may hold another
+        body = TWICE.sub(r"\1", body)
         body = IMAGE.sub(lambda match: lazy(match[0], files), body)
         body = AUDIO.sub(
             lambda match: match[0].replace('"metadata"', '"none"'), body
