@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from sdmvae_lite.book import checks
 from sdmvae_lite.book.checks import agree
 
 
@@ -35,3 +36,20 @@ def test_shapes_are_not_broadcast():
 def test_gradients_are_no_hindrance(capsys):
     agree("a parameter", torch.ones(2, requires_grad=True), torch.ones(2), within=0.0)
     assert "2 pairs, apart by 0.0e+00" in capsys.readouterr().out
+
+
+def test_a_notebook_shows_a_tick_and_folds_the_numbers(capsys, monkeypatch):
+    shown = []
+    monkeypatch.setattr(checks, "get_ipython", object)
+    monkeypatch.setattr(checks, "display", lambda bundle, raw: shown.append(bundle))
+    agree("<direct> and alternating", 0.5, 0.5001, within=1e-3)
+    (bundle,) = shown
+    numbers = "0.5 and 0.5001, apart by 1.0e-04 (allowed 1.0e-03)"
+    assert bundle["text/plain"] == f"<direct> and alternating: {numbers}"
+    summary, _, rest = bundle["text/html"].partition("</summary>")
+    assert summary.endswith("<summary>✓ &lt;direct&gt; and alternating")
+    assert rest == f"{numbers}</details>"
+    with pytest.raises(AssertionError, match=r"apart by 1\.0e\+00 \(allowed"):
+        agree("worlds apart", 0.0, 1.0, within=0.1)
+    assert len(shown) == 1
+    assert not capsys.readouterr().out

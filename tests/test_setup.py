@@ -31,6 +31,7 @@ EXTRAS = [
 DISTRIBUTION = {
     "espeakng_loader": "espeakng-loader",
     "IPython": "ipywidgets",
+    "PIL": "matplotlib",
     "sklearn": "scikit-learn",
 }
 

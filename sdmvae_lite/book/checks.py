@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import html
+
 import numpy as np
+from IPython import get_ipython
+from IPython.display import display
 from numpy.typing import ArrayLike
 from torch import Tensor
 
@@ -10,7 +14,9 @@ from torch import Tensor
 def agree(
     what: str, value: ArrayLike | Tensor, reference: ArrayLike | Tensor, within: float
 ) -> None:
-    """Print the largest distance of ``value`` from ``reference``, and check that it is small.
+    """Show the largest distance of ``value`` from ``reference``, and check that it is small.
+
+    A notebook shows a tick and ``what``, with the numbers folded; elsewhere one line is printed.
 
     Args:
         what: the formula, and what it is compared with: a quadrature, a simulation, a library.
@@ -26,10 +32,19 @@ def agree(
         raise AssertionError(f"{what}: shapes {value.shape} and {reference.shape} differ")
     apart = np.abs(value - reference).max()
     shown = f"{value:.6g} and {reference:.6g}" if value.ndim == 0 else f"{value.size:,} pairs"
-    line = f"{what}: {shown}, apart by {apart:.1e} (allowed {within:.1e})"
+    numbers = f"{shown}, apart by {apart:.1e} (allowed {within:.1e})"
     if not apart <= within:
-        raise AssertionError(line)
-    print(line)
+        raise AssertionError(f"{what}: {numbers}")
+    line = f"{what}: {numbers}"
+    if get_ipython() is None:
+        print(line)
+    else:
+        display({"text/plain": line, "text/html": _folded(what, numbers)}, raw=True)
+
+
+def _folded(what: str, numbers: str) -> str:
+    what, numbers = html.escape(what), html.escape(numbers)
+    return f'<details class="agree"><summary>✓ {what}</summary>{numbers}</details>'
 
 
 def _float64(value: ArrayLike | Tensor) -> np.ndarray:

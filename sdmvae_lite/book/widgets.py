@@ -5,25 +5,60 @@ from __future__ import annotations
 import base64
 import html
 import io
+import itertools
+import json
+import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.resources import files
 
 import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
 import soundfile
+from IPython import get_ipython
 from IPython.display import HTML, display
+from PIL import Image
 
 from ..config import SAMPLE_RATE
 
+# How many stops of one figure a page holds, and what they may weigh.
+MOST_STOPS = 64
+MOST_BYTES = 1_000_000
+
+_pages = itertools.count()
+
 
 def players(waveforms: Mapping[str, np.ndarray]) -> HTML:
-    """Return a labelled audio player for each waveform (n_samples,), embedded in the page.
+    """Return a labelled player for the waveforms (n_samples,), embedded in the page.
 
-    Where one would clip, all are attenuated by one factor, so that their levels compare.
+    Waveforms of one length share it: it switches between them and goes on at the same instant.
+    Others have a player each, as all have where scripts do not run. Where one would clip, all are
+    attenuated by one factor, so that their levels compare.
 
     Raises ValueError if there is no waveform, or one is empty, has several channels or is not
     finite.
     """
+    comparable = len(waveforms) > 1 and len(set(map(np.shape, waveforms.values()))) == 1
+    return _sounds("sound-switch" if comparable else "div", waveforms)
+
+
+def abx(waveforms: Mapping[str, np.ndarray]) -> HTML:
+    """Return a blind test: which of two waveforms (n_samples,), A or B, is a third one, X?
+
+    The page draws X anew for each answer, counts the right ones, and says how probable as many or
+    more are by guessing: the upper tail of a binomial distribution with p = 1/2. Where scripts do
+    not run, it is two players.
+
+    Raises ValueError as `players` does, and if there are not two waveforms of one length.
+    """
+    if len(waveforms) != 2 or len(set(map(np.shape, waveforms.values()))) != 1:
+        raise ValueError("a blind test takes two waveforms of one length")
+    return _sounds("sound-abx", waveforms)
+
+
+def _sounds(element: str, waveforms: Mapping[str, np.ndarray]) -> HTML:
+    """Return a player for each waveform inside the element that a script makes one of."""
     if not waveforms:
         raise ValueError("there are no waveforms to play")
     for label, waveform in waveforms.items():
@@ -33,19 +68,40 @@ def players(waveforms: Mapping[str, np.ndarray]) -> HTML:
     peak = max(np.abs(waveform).max() for waveform in waveforms.values())
     if not np.isfinite(peak):
         raise ValueError("a waveform holds NaN or infinite samples and cannot be played")
-    rows = (
+    rows = "\n".join(
         f'<figure class="player"><figcaption>{html.escape(label)}</figcaption>'
-        f'<audio controls preload="metadata" src="{_data_url(waveform / max(1.0, peak))}">'
+        f'<audio controls preload="none" src="{_flac(waveform / max(1.0, peak))}">'
         "</audio></figure>"
         for label, waveform in waveforms.items()
     )
-    return HTML("\n".join(rows))
+    seconds = len(waveform) / SAMPLE_RATE
+    return _page(f'<{element} data-seconds="{seconds:.3f}">\n{rows}\n</{element}>')
 
 
-def _data_url(waveform: np.ndarray) -> str:
+def _flac(waveform: np.ndarray) -> str:
     file = io.BytesIO()
-    soundfile.write(file, waveform, SAMPLE_RATE, format="WAV", subtype="PCM_16")
-    return "data:audio/wav;base64," + base64.b64encode(file.getvalue()).decode()
+    soundfile.write(file, waveform, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    return _data_url("audio/flac", file.getvalue())
+
+
+def _data_url(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _page(markup: str) -> HTML:
+    """Add style and script: to each output for a reader, to the first one of an executed page."""
+    if _reader_waits() or next(_pages) == 0:
+        style, script = (files(__package__).joinpath(f"widgets.{kind}") for kind in ("css", "js"))
+        markup += f"\n<style>{style.read_text('utf-8')}</style>"
+        markup += f"\n<script>{script.read_text('utf-8')}</script>"
+    return HTML(markup)
+
+
+def _reader_waits() -> bool:
+    """Tell whether a reader runs the cell, who could be asked for input, or a program."""
+    shell = get_ipython()
+    request = shell.get_parent() if hasattr(shell, "get_parent") else {}
+    return bool(request.get("content", {}).get("allow_stdin"))
 
 
 def table(rows: Mapping[str, Mapping[str, float]], columns: Mapping[str, str]) -> HTML:
@@ -76,10 +132,12 @@ def explore(
     shown: Sequence[Mapping[str, object]],
     height: float = 2.8,
 ) -> None:
-    """Display a figure with a slider for each of its settings, and small multiples of it.
+    """Display a figure with a slider for each of its settings.
 
-    With a kernel (JupyterLab, Colab) the sliders redraw the figure. A page without one, such as
-    the rendered book, shows the figure at each of ``shown``, one below the other.
+    Before a reader (JupyterLab, Colab) the sliders have the kernel redraw the figure. In an
+    executed page, such as the rendered book, they move between figures drawn beforehand: at every
+    setting, or, where these are many or heavy, with values left out of the longest sliders. In
+    print, and where scripts do not run, there is the figure at each of ``shown``.
 
     Args:
         draw: called as ``draw(ax, **setting)``; draws on the axes and labels them. Where it sets
@@ -92,48 +150,109 @@ def explore(
     """
     if not shown:
         raise ValueError("`shown` is empty: give at least one setting for pages without a kernel")
-    sliders = {name: _slider(name, values, shown) for name, values in controls.items()}
-    picture = ipywidgets.Image(format="png", layout={"max_width": "100%"})
-
-    def redraw(_change: object = None) -> None:
-        setting = {name: slider.value for name, slider in sliders.items()}
-        picture.value = _png(draw, [setting], height)
-
-    for slider in sliders.values():
-        slider.observe(redraw, names="value")
-    redraw()
-    box = ipywidgets.VBox([*sliders.values(), picture])
+    for name, value in ((name, setting[name]) for setting in shown for name in controls):
+        if value not in controls[name]:
+            raise ValueError(f"{name} = {value} is not among its slider's values")
+    if not _reader_waits():
+        display(_page(_stops(draw, controls, shown, height)))
+        return
+    box = _sliders(draw, controls, shown[0], height)
     view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
     bundle = {
         "application/vnd.jupyter.widget-view+json": view,
-        "image/png": base64.b64encode(_png(draw, shown, height)).decode(),
+        "image/png": base64.b64encode(_png(draw, shown[0], height)[0]).decode(),
         "text/plain": f"a figure with sliders for {', '.join(controls)}",
     }
     display(bundle, raw=True)
 
 
-def _slider(
-    name: str, values: Sequence, shown: Sequence[Mapping[str, object]]
-) -> ipywidgets.SelectionSlider:
-    for setting in shown:
-        if setting[name] not in values:
-            raise ValueError(f"{name} = {setting[name]} is not among its slider's values")
-    options = [(_text(value), value) for value in values]
-    return ipywidgets.SelectionSlider(options=options, value=shown[0][name], description=name)
+def _sliders(
+    draw: Callable[..., None], controls: Mapping[str, Sequence], start: Mapping, height: float
+) -> ipywidgets.VBox:
+    """Return sliders that have the kernel redraw the figure."""
+    picture = ipywidgets.Image(format="png", layout={"max_width": "100%"})
+    sliders = {
+        name: ipywidgets.SelectionSlider(
+            options=[(_text(value), value) for value in values],
+            value=start[name],
+            description=name,
+        )
+        for name, values in controls.items()
+    }
+
+    def redraw(_change: object = None) -> None:
+        setting = {name: slider.value for name, slider in sliders.items()}
+        picture.value, _ = _png(draw, setting, height)
+
+    for slider in sliders.values():
+        slider.observe(redraw, names="value")
+    redraw()
+    return ipywidgets.VBox([*sliders.values(), picture])
 
 
-def _png(draw: Callable[..., None], settings: Sequence[Mapping], height: float) -> bytes:
-    """Return the figure at each of the settings, one below the other."""
-    size = (plt.rcParams["figure.figsize"][0], height * len(settings))
-    figure, axes = plt.subplots(len(settings), figsize=size, squeeze=False)
-    for ax, setting in zip(axes.flat, settings, strict=True):
-        draw(ax, **setting)
-        if not ax.get_title():
-            ax.set_title(", ".join(f"{name} = {_text(value)}" for name, value in setting.items()))
-    file = io.BytesIO()
-    figure.savefig(file, format="png")
+def _stops(
+    draw: Callable[..., None],
+    controls: Mapping[str, Sequence],
+    shown: Sequence[Mapping[str, object]],
+    height: float,
+) -> str:
+    """Return the figure at each of ``shown``, and at all other stops for a script to fetch."""
+    heaviest = max(len(_png(draw, setting, height)[0]) for setting in shown)
+    kept = _thinned(controls, shown, min(MOST_STOPS, MOST_BYTES // heaviest))
+    others = (dict(zip(kept, values, strict=True)) for values in itertools.product(*kept.values()))
+    rows: dict[str, str] = {}
+    for setting in (*shown, *others):
+        place = " ".join(str(values.index(setting[name])) for name, values in kept.items())
+        if place not in rows:
+            figure = _png(draw, setting, height)
+            rows[place] = (_image if setting in shown else _later)(*figure, place)
+    texts = {name: [_text(value) for value in values] for name, values in kept.items()}
+    data = html.escape(json.dumps(texts))
+    return "\n".join([f'<figure-stops data-controls="{data}">', *rows.values(), "</figure-stops>"])
+
+
+def _thinned(
+    controls: Mapping[str, Sequence], shown: Sequence[Mapping[str, object]], most: int
+) -> dict[str, list]:
+    """Leave values out of the longest slider, evenly but never one shown, until few are left."""
+    kept = {name: list(values) for name, values in controls.items()}
+    step = dict.fromkeys(controls, 1)
+    while math.prod(map(len, kept.values())) > most:
+        name = max(kept, key=lambda name: len(kept[name]))
+        if step[name] >= len(controls[name]):
+            break  # only what is shown is left
+        step[name] += 1
+        stays = {*controls[name][:: step[name]], *(setting[name] for setting in shown)}
+        kept[name] = [value for value in controls[name] if value in stays]
+    return kept
+
+
+def _image(png: bytes, alt: str, place: str) -> str:
+    width, height = Image.open(io.BytesIO(png)).size
+    return (
+        f'<img data-stop="{place}" alt="{html.escape(alt)}" width="{width}" height="{height}" '
+        f'loading="lazy" src="{_data_url("image/png", png)}">'
+    )
+
+
+def _later(png: bytes, alt: str, place: str) -> str:
+    source = _data_url("image/png", png)
+    return f'<i hidden data-stop="{place}" data-alt="{html.escape(alt)}" data-src="{source}"></i>'
+
+
+def _png(draw: Callable[..., None], setting: Mapping, height: float) -> tuple[bytes, str]:
+    """Return the figure at a setting, with 256 colours and transparent, and what it shows."""
+    figure, ax = plt.subplots(figsize=(plt.rcParams["figure.figsize"][0], height))
+    draw(ax, **setting)
+    if not ax.get_title():
+        ax.set_title(", ".join(f"{name} = {_text(value)}" for name, value in setting.items()))
+    alt = f"{ax.get_ylabel()} against {ax.get_xlabel()}: {ax.get_title()}"
+    true, few = io.BytesIO(), io.BytesIO()
+    figure.savefig(true, format="png", transparent=True)
     plt.close(figure)
-    return file.getvalue()
+    palette = Image.open(true).quantize(256, method=Image.Quantize.FASTOCTREE)
+    palette.save(few, format="PNG", optimize=True)
+    return few.getvalue(), " ".join(re.sub(r"[$\\{}]", "", alt).split())
 
 
 def _text(value: object) -> str:
