@@ -1,0 +1,564 @@
+/* The page: settings, which the address holds, and what hears, shows and changes them. */
+(() => {
+  "use strict";
+
+  const $ = (name) => document.getElementById(`play-${name}`);
+  const DECIBELS = 10 / Math.LN10; // a unit of log-variance
+  const END = 99999; // an instant after every other: the whole length of a row
+  const MOST = 4; // what a part is multiplied by at most
+  const { models, sentences } = playList;
+  const yours = []; // what the listener recorded or chose, at most one: {name, label, samples}
+  const sounds = () => [...sentences, ...yours];
+
+  /* ---- Settings. An edit is [first row, last row, from instant, to instant, level]. ---- */
+
+  const untouched = () => ({
+    sound: sentences[0].name,
+    voice: "original",
+    model: models.at(-1).name,
+    keep: null, // how many numbers an instant; null is all
+    swap: "", // two sounds, as "one two"
+    edits: {}, // by model
+  });
+  let settings = untouched();
+  const past = [];
+  let gesture = null; // the slider that is being moved: one step of Undo
+
+  const edits = () => settings.edits[settings.model] ?? [];
+
+  function toFragment({ sound: name, voice, model, keep, swap, edits: all }) {
+    const said = new URLSearchParams({ sound: name, voice, model });
+    if (keep !== null) said.set("keep", keep);
+    if (swap) said.set("swap", swap);
+    for (const [key, list] of Object.entries(all)) {
+      if (list.length) said.set(key, list.map((edit) => edit.join("_")).join("*"));
+    }
+    return said.toString();
+  }
+
+  /* The settings that a fragment holds; what it does not hold, or holds wrongly, is untouched. */
+  function fromFragment(fragment) {
+    const said = new URLSearchParams(fragment);
+    const result = untouched();
+    const known = (list, name) => list.some((each) => each.name === name);
+    if (known(sounds(), said.get("sound"))) result.sound = said.get("sound");
+    if (known(models, said.get("model"))) result.model = said.get("model");
+    if (known(models, said.get("voice"))) result.model = result.voice = said.get("voice");
+    if (/^\d+$/.test(said.get("keep"))) result.keep = Number(said.get("keep"));
+    const pair = (said.get("swap") ?? "").split(" ");
+    if (pair.length === 2 && pair.every((name) => known(sounds(), name))) result.swap = pair.join(" ");
+    for (const { name } of models) result.edits[name] = readEdits(said.get(name) ?? "");
+    return result;
+  }
+
+  const readEdits = (text) =>
+    text
+      .split("*")
+      .map((edit) => edit.split("_").map(Number))
+      .filter((edit) => edit.length === 5 && edit.every((n) => n >= 0 && n <= END) && edit[4] <= MOST);
+
+  /* Change the settings, remember what they were, and let the result be heard. */
+  function change(alter, { by = null, listen = true } = {}) {
+    if (listen) player.wake();
+    if (!by || by !== gesture) past.push(toFragment(settings));
+    gesture = by;
+    alter(settings);
+    return show(listen);
+  }
+
+  function undo() {
+    if (!past.length) return;
+    gesture = null;
+    settings = fromFragment(past.pop());
+    show();
+  }
+
+  /* Set a part of the code to a level: times 0, 1, 2 ... Edits that it covers are forgotten. */
+  function addEdit(list, [first, last, from, to], level) {
+    const hidden = ([a, b, c, d]) => first <= a && b <= last && from <= c && d <= to;
+    const rest = list.filter((edit) => !hidden(edit));
+    return level === 1 && !rest.length ? [] : [...rest, [first, last, from, to, level]];
+  }
+
+  /* What each number of a code is multiplied by. */
+  function levels(list, { rows, cols }) {
+    const grid = numerics.matrix(rows, cols);
+    grid.data.fill(1);
+    for (const [first, last, from, to, level] of list) {
+      for (let row = from; row <= Math.min(to, rows - 1); row++) {
+        grid.data.fill(level, row * cols + first, row * cols + Math.min(last, cols - 1) + 1);
+      }
+    }
+    return grid;
+  }
+
+  /* ---- Data, loaded when it is first used. ---- */
+
+  const arrived = {};
+  window.playData = (name, text) => (arrived[name] = text);
+
+  /* Remember what `find` promised for a name; forget it where it fails. */
+  function once(find) {
+    const promised = {};
+    return (name) =>
+      (promised[name] ??= find(name).catch((error) => {
+        delete promised[name];
+        throw error;
+      }));
+  }
+
+  const load = once(
+    (name) =>
+      new Promise((resolve, reject) => {
+        const script = document.createElement("script");
+        script.src = `play/${name}.js`;
+        script.onload = () => resolve(numerics.fromBase64(arrived[name]));
+        script.onerror = () =>
+          reject(new Error(`${script.src} could not be loaded. Check the connection and try again.`));
+        document.head.append(script);
+      }),
+  );
+  const modelOf = once(async (name) => numerics.readModel(await load(name)));
+  const sentenceOf = once(async (name) => sourceOf(await sound.read((await load(name)).buffer)));
+  const sourceOf = (samples) => ({ samples, through: {} });
+  const find = (name) => yours.find((each) => each.name === name)?.source ?? sentenceOf(name);
+
+  /* A sound through a model, unedited: its analysis, code, spectrum and samples. */
+  function through(source, name, model) {
+    source.through[name] ??= (() => {
+      const analysis = numerics.analyse(source.samples, model.window, model.hop);
+      const { code, kl } = numerics.encode(model, analysis.power);
+      const spectrum = numerics.decode(model, code);
+      const samples = sound.unclipped(numerics.synthesise(spectrum, analysis));
+      return { analysis, code, kl, spectrum, samples };
+    })();
+    return source.through[name];
+  }
+
+  const partner = ({ swap, sound: name }) => {
+    const [one, other] = swap.split(" ");
+    return name === one ? other : name === other ? one : name;
+  };
+
+  /* What the settings sound and look like. */
+  async function render(wanted) {
+    const [source, other, model] = await Promise.all([
+      find(wanted.sound),
+      find(partner(wanted)),
+      modelOf(wanted.model),
+    ]);
+    const own = through(source, wanted.model, model);
+    const from = through(other, wanted.model, model);
+    const { rows, cols } = own.code;
+    let code = numerics.stretch(from.code, rows);
+    if (wanted.keep !== null && wanted.keep < cols) {
+      code = numerics.keepDearest(code, numerics.stretch(from.kl, rows), wanted.keep);
+    }
+    const grid = levels(wanted.edits[wanted.model] ?? [], code);
+    code.data.forEach((value, i) => (code.data[i] = value * grid.data[i]));
+    const edited = code.data.some((value, i) => value !== own.code.data[i]);
+    const spectrum = edited ? numerics.decode(model, code) : own.spectrum;
+    const rebuilt = edited
+      ? sound.unclipped(numerics.synthesise(spectrum, own.analysis))
+      : own.samples;
+    const original = wanted.voice === "original";
+    return { source, own, code, grid, edited, spectrum, original, samples: original ? source.samples : rebuilt };
+  }
+
+  /* ---- What is shown. ---- */
+
+  const player = sound.makePlayer();
+  let shown = null; // the last result of `render`
+  let turn = 0;
+  let tool = "mute";
+  let selected = [0, 0, 0, END]; // rows and instants
+
+  function say(text, isError = false) {
+    $("said").textContent = text;
+    $("said").classList.toggle("play-error", isError);
+  }
+
+  /* Let the settings be heard and seen, and write them into the address. */
+  async function show(listen = false) {
+    const mine = ++turn;
+    history.replaceState(null, "", `#${toFragment(settings)}`);
+    tellSettings();
+    try {
+      const result = await render(settings);
+      if (mine !== turn) return;
+      shown = result;
+      player.load(shown.samples);
+      if (listen) player.play();
+      drawAll();
+      say(describe());
+    } catch (error) {
+      if (mine === turn) say(error.message, true);
+    }
+    tellPlaying();
+  }
+
+  function drawAll() {
+    const { own, code, edited, spectrum, original } = shown;
+    const power = own.analysis.power.data;
+    const heard = original ? power.map((p) => Math.log(p + 1e-12)) : spectrum.data;
+    const scaled = (data) => ({ ...spectrum, data: data.map((value) => DECIBELS * value) });
+    const top = 10 * Math.log10(power.reduce((a, b) => Math.max(a, b)));
+    pictures.spectrogram($("spectrogram"), scaled(heard), top);
+    const largest = own.code.data.reduce((a, b) => Math.max(a, Math.abs(b)), 1e-9);
+    pictures.code($("code").querySelector("canvas"), code, largest);
+    $("change").hidden = !edited || original;
+    if (!$("change").hidden) {
+      const apart = scaled(spectrum.data.map((value, i) => value - own.spectrum.data[i]));
+      const most = apart.data.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+      const canvas = $("change").querySelector("canvas");
+      pictures.change(canvas, apart);
+      $("change-said").textContent =
+        `Orange is louder than before, blue is quieter; at most by ${most.toFixed(0)} dB.`;
+      canvas.setAttribute("aria-label", $("change-said").textContent);
+    }
+    $("spectrogram").setAttribute("aria-label", `Spectrogram of ${labelOf(settings.voice)}`);
+    tellSelection();
+  }
+
+  const labelOf = (name) =>
+    [...models, ...sounds()].find((each) => each.name === name)?.label ?? "Original";
+
+  /* One sentence that says what is heard. */
+  function describe() {
+    const { code, grid, original } = shown;
+    if (original) return "The original, without a model.";
+    const silent = range(code.cols).filter((row) => isMuted(grid, row)).length;
+    const parts = [];
+    if (partner(settings) !== settings.sound) parts.push("with the code of another sound");
+    if (settings.keep !== null) parts.push(`from ${Math.min(settings.keep, code.cols)} of ${code.cols} numbers an instant`);
+    if (silent) parts.push(`${silent} of ${code.cols} rows muted`);
+    if (edits().length && !silent) parts.push("with parts of its code changed");
+    const tail = parts.length ? `, ${parts.join(", ")}` : `, from all ${code.cols} numbers an instant`;
+    return `${labelOf(settings.model)}${tail}.`;
+  }
+
+  const range = (n) => Array.from({ length: n }, (_, i) => i);
+  const isMuted = ({ rows, cols, data }, row) => range(rows).every((i) => data[i * cols + row] === 0);
+
+  /* Every control says what the settings are. */
+  function tellSettings() {
+    options("sounds", sounds(), settings.sound);
+    for (const input of $("voices").querySelectorAll("input")) input.checked = input.value === settings.voice;
+    const cols = shown?.code.cols ?? 32;
+    $("keep").max = cols;
+    $("keep").value = settings.keep ?? cols;
+    $("kept").textContent = `${Math.min(settings.keep ?? cols, cols)} of ${cols}`;
+    $("code-said").textContent =
+      `${labelOf(settings.model)}: each row is one of its numbers over time, row 1 at the bottom; bright is large.`;
+    const others = sounds().filter(({ name }) => name !== settings.sound);
+    const swapped = partner(settings) === settings.sound ? "" : partner(settings);
+    options("swap", [{ name: "", label: "no other sentence" }, ...others], swapped);
+    $("undo").disabled = !past.length;
+  }
+
+  function options(id, list, value) {
+    $(id).replaceChildren(...list.map(({ name, label }) => new Option(label, name)));
+    $(id).value = value;
+  }
+
+  function tellPlaying() {
+    $("button").textContent = player.playing() ? "Pause" : "Play";
+    $("position").max = player.seconds();
+    tellPosition();
+  }
+
+  function tellPosition() {
+    const [now, all] = [player.position(), player.seconds()];
+    if (document.activeElement !== $("position") || player.playing()) $("position").value = now;
+    $("time").textContent = `${now.toFixed(1)} / ${all.toFixed(1)} s`;
+    const left = `${all ? (100 * now) / all : 0}%`;
+    for (const head of document.querySelectorAll(".play-head")) head.style.left = left;
+    if (player.playing()) requestAnimationFrame(tellPosition);
+  }
+
+  /* ---- Touching the code. ---- */
+
+  const seconds = (instant) => (instant * shown.own.analysis.hop) / sound.RATE;
+  const instants = () => shown.code.rows;
+
+  function tellSelection() {
+    const [first, last, from, to] = selected;
+    const { cols, rows } = shown.code;
+    const until = Math.min(to, rows - 1) + 1;
+    Object.assign($("box").style, {
+      left: `${(100 * from) / rows}%`,
+      width: `${(100 * (until - from)) / rows}%`,
+      bottom: `${(100 * first) / cols}%`,
+      height: `${(100 * (last - first + 1)) / cols}%`,
+    });
+    for (const name of ["first", "last"]) $(name).max = cols;
+    const fields = { first: first + 1, last: last + 1, from: seconds(from).toFixed(2), to: seconds(until).toFixed(2) };
+    for (const [name, value] of Object.entries(fields)) $(name).value = value;
+    const level = shown.grid.data[from * cols + first];
+    for (const name of ["level", "level-number"]) $(name).value = level;
+  }
+
+  function select(part) {
+    selected = part;
+    tellSelection();
+  }
+
+  const set = (part, level, by) =>
+    change((now) => {
+      now.edits[now.model] = addEdit(edits(), part, level);
+      now.voice = now.model;
+    }, { by });
+
+  /* Do what a touch does to a part of the code; a second touch takes muting back. */
+  function touch(part) {
+    select(part);
+    const [first, last, , to] = part;
+    if (tool === "solo") return solo(part);
+    const isWholeRow = first === last && to === END;
+    const again = tool === "mute" && isWholeRow && isMuted(shown.grid, first);
+    return set(part, again ? 1 : { mute: 0, double: 2, restore: 1 }[tool]);
+  }
+
+  function solo(part) {
+    const all = [0, shown.code.cols - 1, 0, END];
+    const alone = [[...all, 0], [...part, 1]];
+    const again = String(edits()) === String(alone);
+    return change((now) => {
+      now.edits[now.model] = again ? [] : alone;
+      now.voice = now.model;
+    });
+  }
+
+  function cellAt(event) {
+    const box = $("code").querySelector("canvas").getBoundingClientRect();
+    const inside = (value, n) => Math.max(0, Math.min(n - 1, Math.floor(value * n)));
+    return {
+      row: inside(1 - (event.clientY - box.top) / box.height, shown.code.cols),
+      instant: inside((event.clientX - box.left) / box.width, instants()),
+    };
+  }
+
+  const between = (a, b) => [
+    Math.min(a.row, b.row),
+    Math.max(a.row, b.row),
+    Math.min(a.instant, b.instant),
+    Math.max(a.instant, b.instant),
+  ];
+
+  function listenToPointer(picture) {
+    let began = null;
+    picture.onpointerdown = (event) => {
+      if (!shown || event.button) return;
+      picture.setPointerCapture(event.pointerId);
+      began = { ...cellAt(event), x: event.clientX, y: event.clientY, dragged: false };
+    };
+    picture.onpointermove = (event) => {
+      if (!began) return;
+      began.dragged ||= Math.hypot(event.clientX - began.x, event.clientY - began.y) > 6;
+      if (began.dragged) select(between(began, cellAt(event)));
+    };
+    picture.onpointerup = (event) => {
+      if (!began) return;
+      const { row, dragged } = began;
+      const part = dragged ? between(began, cellAt(event)) : [row, row, 0, END];
+      began = null;
+      touch(part);
+    };
+    picture.onpointercancel = () => (began = null);
+  }
+
+  const MOVES = { ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1] };
+
+  function listenToKeys(picture) {
+    let [corner, end] = [{ row: 0, instant: 0 }, { row: 0, instant: 0 }];
+    picture.onkeydown = (event) => {
+      if (!shown || event.ctrlKey || event.metaKey || event.altKey) return;
+      const isPart = corner.row !== end.row || corner.instant !== end.instant;
+      if (MOVES[event.key]) {
+        const [rows, steps] = MOVES[event.key];
+        const inside = (value, n) => Math.max(0, Math.min(n - 1, value));
+        end = { row: inside(end.row + rows, shown.code.cols), instant: inside(end.instant + steps, instants()) };
+        if (!event.shiftKey) corner = end;
+        select(between(corner, end));
+        say(`Row ${end.row + 1}, ${seconds(end.instant).toFixed(2)} seconds`);
+      } else if (event.key === "Enter" || event.key === " ") {
+        touch(isPart ? between(corner, end) : [end.row, end.row, 0, END]);
+      } else return;
+      event.preventDefault();
+    };
+  }
+
+  /* ---- Sounds of the listener's own. ---- */
+
+  let recording = null;
+
+  async function take(bytes, label) {
+    try {
+      const source = sourceOf(await sound.read(await bytes));
+      yours.splice(0, 1, { name: `yours-${Date.now()}`, label, source });
+      past.length = 0; // the sound that was yours before is gone
+      await change((now) => {
+        [now.sound, now.swap] = [yours[0].name, ""];
+      }, { listen: false });
+      past.length = 0;
+      tellSettings();
+    } catch (error) {
+      say(error.message, true);
+    }
+  }
+
+  async function toggleRecording() {
+    if (recording) return recording.stop();
+    try {
+      player.pause();
+      say("Waiting for the microphone.");
+      recording = await sound.record();
+      $("record").textContent = "Stop recording";
+      say(`Recording. It ends by itself after ${sound.LONGEST} seconds.`);
+      await take(recording.done, "Your recording");
+    } catch (error) {
+      say(error.message, true);
+    } finally {
+      recording = null;
+      $("record").textContent = "Record your voice";
+      tellPlaying();
+    }
+  }
+
+  function takeFile(file) {
+    if (file) take(file.arrayBuffer(), file.name);
+  }
+
+  /* ---- Controls. ---- */
+
+  function offerVoices() {
+    for (const { name, label } of [{ name: "original", label: "Original" }, ...models]) {
+      const [outer, input, text] = ["label", "input", "span"].map((tag) => document.createElement(tag));
+      Object.assign(input, { type: "radio", name: "play-voice", value: name, onchange: () => chooseVoice(name) });
+      text.textContent = label;
+      outer.append(input, text);
+      $("voices").append(outer);
+    }
+  }
+
+  const chooseVoice = (name) =>
+    change((now) => {
+      now.voice = name;
+      if (name !== "original") now.model = name;
+    }, { listen: player.playing() });
+
+  function save() {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(sound.wav(shown.samples));
+    link.download = `${settings.voice}.wav`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    say(`Saved as ${link.download}.`);
+  }
+
+  async function copyLink() {
+    try {
+      await navigator.clipboard.writeText(location.href);
+      const isYours = yours.some(({ name }) => name === settings.sound);
+      say(`Link copied: it opens this page with these settings${isYours ? ", without your recording" : ""}.`);
+    } catch {
+      say("The link could not be copied here. Copy the address of this page instead.", true);
+    }
+  }
+
+  function readFields() {
+    const [first, last, from, to] = ["first", "last", "from", "to"].map((name) => Number($(name).value));
+    const instant = (s) => Math.round((s * sound.RATE) / shown.own.analysis.hop);
+    const rows = [first, last].map((n) => Math.max(0, Math.min(shown.code.cols, n) - 1)).sort((a, b) => a - b);
+    const start = Math.max(0, Math.min(instants() - 1, instant(from)));
+    const stop = instant(to) >= instants() ? END : Math.max(start, instant(to) - 1);
+    select([...rows, start, stop]);
+  }
+
+  function listenToControls() {
+    $("sounds").onchange = () =>
+      change((now) => (now.sound = $("sounds").value), { listen: player.playing() });
+    $("button").onclick = () => {
+      if (player.playing()) player.pause();
+      else player.play();
+      tellPlaying();
+    };
+    const seek = (to) => {
+      player.seek(to);
+      tellPosition();
+    };
+    $("position").oninput = () => seek(Number($("position").value));
+    $("spectrogram").onclick = (event) =>
+      seek((player.seconds() * event.offsetX) / $("spectrogram").clientWidth);
+    $("keep").oninput = () =>
+      change((now) => {
+        now.keep = Number($("keep").value) < shown.code.cols ? Number($("keep").value) : null;
+        now.voice = now.model;
+      }, { by: $("keep") });
+    for (const name of ["level", "level-number"]) {
+      const level = () => Math.max(0, Math.min(MOST, Number($(name).value)));
+      $(name).oninput = () => set(selected, level(), $("level"));
+    }
+    for (const name of ["first", "last", "from", "to"]) $(name).onchange = readFields;
+    for (const input of $("tools").querySelectorAll("input")) input.onchange = () => (tool = input.value);
+    for (const name of ["keep", "level", "level-number"]) $(name).onchange = () => (gesture = null);
+    $("swap").onchange = () =>
+      change((now) => {
+        now.swap = $("swap").value && `${now.sound} ${$("swap").value}`;
+        now.voice = now.model;
+      });
+    $("undo").onclick = undo;
+    $("reset").onclick = () =>
+      change((now) => Object.assign(now, { keep: null, swap: "", edits: {} }), { listen: player.playing() });
+    $("save").onclick = save;
+    $("link").onclick = copyLink;
+    $("record").onclick = toggleRecording;
+    $("file").onchange = () => takeFile($("file").files[0]);
+    listenToPointer($("code"));
+    listenToKeys($("code"));
+  }
+
+  function listenToPage(whole) {
+    whole.onkeydown = (event) => {
+      if (event.key !== "z" || !(event.ctrlKey || event.metaKey) || event.target.type === "number") return;
+      event.preventDefault();
+      undo();
+    };
+    whole.ondragover = (event) => event.preventDefault();
+    whole.ondrop = (event) => {
+      event.preventDefault();
+      takeFile(event.dataTransfer.files[0]);
+    };
+    window.onhashchange = () => {
+      settings = fromFragment(location.hash.slice(1));
+      show();
+    };
+  }
+
+  function offerTries() {
+    const [vae, , sdm] = models.map(({ name }) => name);
+    const tries = {
+      "The VAE from 4 numbers": { voice: vae, model: vae, keep: 4 },
+      "The SDM-VAE from 4 numbers": { voice: sdm, model: sdm, keep: 4 },
+      "One sentence with another's code": { voice: sdm, model: sdm, swap: `${sentences[0].name} ${sentences[1].name}` },
+    };
+    for (const [label, wanted] of Object.entries(tries)) {
+      const button = Object.assign(document.createElement("button"), { type: "button", textContent: label });
+      button.onclick = () => change((now) => Object.assign(now, untouched(), wanted));
+      $("tries").append(button);
+    }
+  }
+
+  function start() {
+    $("still").classList.add("play-paper");
+    document.getElementById("play").hidden = false;
+    offerVoices();
+    offerTries();
+    listenToControls();
+    listenToPage(document.getElementById("play"));
+    settings = fromFragment(location.hash.slice(1));
+    show();
+  }
+
+  start();
+})();
