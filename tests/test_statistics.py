@@ -4,7 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from sdmvae_lite.scoring.statistics import bootstrap_interval, crossed_interval, welch_interval
+from sdmvae_lite.scoring.statistics import (
+    bootstrap_interval,
+    crossed_error,
+    crossed_interval,
+    variance_components,
+    welch_error,
+)
 
 
 def test_a_large_sample_has_the_interval_of_normal_theory():
@@ -205,14 +211,95 @@ def test_what_has_no_crossed_interval_is_refused(arguments, message):
 
 
 def test_single_numbers_have_welchs_interval():
-    """By the formula of Welch (1947), worked out here."""
     first, second = [3.0, 4.0, 5.0], [1.0, 2.0, 2.5, 3.0]
-    error = np.hypot(stats.sem(first), stats.sem(second))
-    shares = np.var(first, ddof=1) / 3, np.var(second, ddof=1) / 4
-    freedom = sum(shares) ** 2 / (shares[0] ** 2 / 2 + shares[1] ** 2 / 3)
-    reach = stats.t.ppf(0.95, freedom) * error
-    found = welch_interval(first, second, 0.9)
-    assert found == pytest.approx((1.875, 1.875 - reach, 1.875 + reach))
-    assert welch_interval([3.0], second) == pytest.approx((0.875, -np.inf, np.inf))
+    expected = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.9)
+    assert welch_error(first, second).interval(0.9)[1:] == pytest.approx(expected)
+    assert welch_error([3.0], second).interval() == pytest.approx((0.875, -np.inf, np.inf))
     with pytest.raises(ValueError, match="no numbers"):
-        welch_interval([], second)
+        welch_error([], second)
+
+
+def test_one_set_of_redraws_has_intervals_of_every_level():
+    rows = list(rows_like(0.1, (5, 5), (0.05, 0.05), np.random.default_rng(7)))
+    groups = np.arange(9).repeat(10)
+    found = crossed_error(rows, groups, gain)
+    for level in (0.5, 0.9, 0.95):
+        assert found.interval(level) == crossed_interval(rows, groups, gain, level=level)
+    with pytest.raises(ValueError, match="level must lie between 0 and 1"):
+        found.interval(1.0)
+
+
+def crossed_rows(rng, trainings, sentences, spreads):
+    """Rows of scores (n_trainings, n_utterances), with the four sources of chance."""
+    groups = np.arange(len(sentences)).repeat(sentences)
+    shared = rng.standard_normal(len(sentences))[groups] + rng.standard_normal(len(groups))
+
+    def chance(spread, *shape):
+        return spread * rng.standard_normal(shape)
+
+    training, speaker_row, training_speaker, rest = spreads
+    return groups, [
+        shared
+        + rng.standard_normal()
+        + chance(training, n, 1)
+        + chance(speaker_row, len(sentences))[groups]
+        + chance(training_speaker, n, len(sentences))[:, groups]
+        + chance(rest, n, len(groups))
+        for n in trainings
+    ]
+
+
+@pytest.mark.parametrize("sentences", [(6,) * 8, (2, 3, 4, 5, 6, 7, 10, 11)])
+@pytest.mark.parametrize("trainings", [(4, 4, 4, 4), (1, 2, 3, 10)])
+def test_variance_components_are_found_again(trainings, sentences):
+    """Without a bias, also where speakers and rows differ in number."""
+    rng, spreads = np.random.default_rng(0), (0.3, 0.5, 0.4, 1.0)
+    found = [
+        variance_components(rows, groups)
+        for groups, rows in (crossed_rows(rng, trainings, sentences, spreads) for _ in range(600))
+    ]
+    assert np.mean(found, axis=0) == pytest.approx(np.square(spreads), rel=0.1)
+
+
+def test_components_that_are_not_there_are_zero_or_nearly():
+    groups, rows = crossed_rows(np.random.default_rng(1), (5,) * 6, (9,) * 9, (0.5, 0, 0, 0.1))
+    found = variance_components(rows, groups)
+    assert min(found) >= 0
+    assert found.training == pytest.approx(0.25, rel=0.5)
+    assert max(found.speaker_row, found.training_speaker) < 1e-3
+    assert found.rest == pytest.approx(0.01, rel=0.1)
+
+
+def test_the_components_of_a_balanced_table_are_those_of_an_analysis_of_variance():
+    """Mean squares of the textbook, from sums over the full array."""
+    rng, (R, T, G, n) = np.random.default_rng(2), (3, 4, 5, 6)
+    y = rng.standard_normal((R, T, G, n)) + 2 * rng.standard_normal((R, T, 1, 1))
+    y += rng.standard_normal((R, T, G, 1)) + 2 * rng.standard_normal((R, 1, G, 1))
+    mean = y.mean
+    within_row = y - mean(axis=1, keepdims=True)
+    interaction = mean(axis=3) - mean(axis=(1, 3))[:, None] - mean(axis=(2, 3))[..., None]
+    interaction += mean(axis=(1, 2, 3))[:, None, None]
+    of_cells = n * (interaction**2).sum() / (R * (T - 1) * (G - 1))
+    rest = (within_row - within_row.mean(axis=3, keepdims=True)) ** 2
+    of_rest = rest.sum() / (R * (T - 1) * G * (n - 1))
+    of_training = G * n * mean(axis=(2, 3)).var(axis=1, ddof=1).mean()
+    rows = mean(axis=(1, 3)) - mean(axis=(1, 2, 3))[:, None] - mean(axis=(0, 1, 3)) + mean()
+    of_rows = T * n * (rows**2).sum() / ((R - 1) * (G - 1))
+    found = variance_components(y.reshape(R, T, G * n), np.arange(G).repeat(n))
+    assert found.speaker_row == pytest.approx((of_rows - of_cells) / (T * n))
+    assert found.rest == pytest.approx(of_rest)
+    assert found.training_speaker == pytest.approx((of_cells - of_rest) / n)
+    assert found.training == pytest.approx((of_training - of_cells) / (G * n))
+
+
+@pytest.mark.parametrize(
+    ("rows", "groups"),
+    [
+        ([[[1.0, 2.0]] * 2], "ab"),
+        ([[[1.0, 2.0]] * 2] * 2, "aa"),
+        ([[[1.0, 2.0]]] * 2, "ab"),
+    ],
+)
+def test_what_has_no_components_is_refused(rows, groups):
+    with pytest.raises(ValueError, match="two rows, two speakers, and two trainings"):
+        variance_components(rows, groups)

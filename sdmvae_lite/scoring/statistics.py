@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import t as student
-from scipy.stats import ttest_ind
 
 
 def bootstrap_interval(
@@ -44,7 +43,8 @@ def bootstrap_interval(
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1:
         raise ValueError(f"values have one dimension, not {values.ndim}")
-    _check(values, level)
+    _check(values)
+    _check_level(level)
     if resamples < 1:
         raise ValueError(f"resamples must be at least 1, not {resamples!r}")
     sums, counts = _by_group(values, groups)
@@ -76,6 +76,20 @@ class Estimate(NamedTuple):
         return f"{self.value:{spec}} [{ends}]"
 
 
+class Measured(NamedTuple):
+    """A number, or an array of them, its standard error, and the degrees of freedom of that."""
+
+    value: Any
+    error: Any
+    freedom: Any
+
+    def interval(self, level: float = 0.95) -> Estimate:
+        """Return the interval of Student's t that should hold the truth so often."""
+        _check_level(level)
+        reach = student.ppf(0.5 + level / 2, self.freedom) * self.error
+        return Estimate(self.value, self.value - reach, self.value + reach)
+
+
 def crossed_interval(
     rows: Sequence[ArrayLike],
     groups: Sequence[Hashable],
@@ -92,9 +106,10 @@ def crossed_interval(
     n - 1 are drawn with replacement, which gives a mean the variance :math:`s^2 / n` that it has
     (Rao and Wu, 1988). The interval is the statistic ± Student's t times the standard deviation
     of its redraws, with Satterthwaite's degrees of freedom (1946), from the share that speakers
-    and the trainings of each row have in that deviation. Where a row has been trained once only,
-    nobody knows how far another training would have moved it: the interval is unbounded.
-    See :doc:`13_rebuild_table_1`.
+    and the trainings of each row have in that deviation. What a training has with one speaker alone
+    is counted more than once (Owen, 2007), so that intervals are a little too wide rather than too
+    narrow. Where a row has been trained once only, nobody knows how far another training would have
+    moved it: the interval is unbounded. See :doc:`13_rebuild_table_1`.
 
     Args:
         rows: each (n_trainings, n_utterances), the scores of one row of a table.
@@ -112,6 +127,18 @@ def crossed_interval(
     >>> print(f"{gain:.2f}")
     0.19 [0.09, 0.29]
     """
+    return crossed_error(rows, groups, statistic, weights, resamples, seed).interval(level)
+
+
+def crossed_error(
+    rows: Sequence[ArrayLike],
+    groups: Sequence[Hashable],
+    statistic: Callable[[np.ndarray], np.ndarray] = lambda means: means[0],
+    weights: ArrayLike | None = None,
+    resamples: int = 2_000,
+    seed: int = 0,
+) -> Measured:
+    """Return what `crossed_interval` takes its interval from, of any level; raise what it does."""
     scores = [np.asarray(row, dtype=np.float64) for row in rows]
     if not scores:
         raise ValueError("there are no rows to compare")
@@ -119,7 +146,7 @@ def crossed_interval(
         if row.ndim != 2 or len(row) == 0 or row.shape[1] != len(groups):
             wanted = f"(n_trainings, {len(groups)} utterances)"
             raise ValueError(f"a row has shape {row.shape}, wanted is {wanted}")
-        _check(row, level)
+        _check(row)
     if len(set(groups)) < 2:
         raise ValueError("an interval needs at least two speakers")
     weight = np.ones(len(groups)) if weights is None else np.asarray(weights, dtype=np.float64)
@@ -128,37 +155,97 @@ def crossed_interval(
     means = np.array([[row.sum(axis=1).mean() / mass.sum()] for row in sums])
     value = statistic(means).item()
     if min(len(row) for row in scores) < 2:
-        return Estimate(value, -math.inf, math.inf)
+        return Measured(value, math.inf, 1.0)
 
     rng = np.random.default_rng(seed)
     counts = [len(mass), *map(len, sums)]  # of speakers, and of each row's trainings
     fixed = [np.full((resamples, n), 1 / n) for n in counts]
     drawn = [_redrawn(rng, n, resamples) for n in counts]
-    error = statistic(_means(sums, mass, drawn)).std()
+    error = float(statistic(_means(sums, mass, drawn)).std())
     alone = ([*fixed[:i], drawn[i], *fixed[i + 1 :]] for i in range(len(counts)))
     parts = np.array([statistic(_means(sums, mass, shares)).var() for shares in alone])
-    of_sum = (parts**2 / (np.array(counts) - 1)).sum()
-    freedom = parts.sum() ** 2 / of_sum if of_sum > 0 else 1.0
-    reach = float(student.ppf(0.5 + level / 2, freedom) * error)
-    return Estimate(value, value - reach, value + reach)
+    return Measured(value, error, float(satterthwaite(parts, counts)))
 
 
-def welch_interval(first: ArrayLike, second: ArrayLike, level: float = 0.95) -> Estimate:
-    """Return the difference of two means of single numbers, and Welch's interval (1947) of it.
+def welch_error(first: ArrayLike, second: ArrayLike) -> Measured:
+    """Return the difference of two means of single numbers, as Welch's t-test (1947) takes it.
 
-    It is unbounded where a side has fewer than two numbers. Raises ValueError where one has none.
+    The error is infinite where a side has fewer than two. Raises ValueError where one has none.
 
-    >>> print(f"{welch_interval([3.1, 3.3, 3.2], [2.9, 3.0, 2.8]):.2f}")
+    >>> print(f"{welch_error([3.1, 3.3, 3.2], [2.9, 3.0, 2.8]).interval():.2f}")
     0.30 [0.07, 0.53]
     """
     sides = [np.asarray(side, dtype=np.float64) for side in (first, second)]
-    if not min(map(len, sides)):
+    counts = [len(side) for side in sides]
+    if not min(counts):
         raise ValueError("there are no numbers to compare")
     value = float(sides[0].mean() - sides[1].mean())
-    if min(map(len, sides)) < 2:
-        return Estimate(value, -math.inf, math.inf)
-    low, high = ttest_ind(*sides, equal_var=False).confidence_interval(level)
-    return Estimate(value, float(low), float(high))
+    if min(counts) < 2:
+        return Measured(value, math.inf, 1.0)
+    parts = np.array([side.var(ddof=1) / len(side) for side in sides])
+    return Measured(value, float(np.sqrt(parts.sum())), float(satterthwaite(parts, counts)))
+
+
+def satterthwaite(parts: np.ndarray, counts: Sequence[int]) -> np.ndarray:
+    """Return the degrees of freedom of a sum of variances (Satterthwaite, 1946).
+
+    Args:
+        parts: (n_parts, ...), the variances.
+        counts: of how many members each was estimated.
+
+    >>> round(float(satterthwaite(np.array([0.2, 0.1]), [5, 9])), 1)
+    8.0
+    """
+    squares = np.moveaxis(parts**2, 0, -1) / (np.array(counts) - 1)
+    of_sum = squares.sum(axis=-1)
+    return np.where(of_sum > 0, parts.sum(axis=0) ** 2 / np.where(of_sum > 0, of_sum, 1), 1.0)
+
+
+class Components(NamedTuple):
+    """Variances of a score: of the four sources of chance in a difference of rows."""
+
+    training: float  # a row's other trainings
+    speaker_row: float  # which rows suit a speaker, the choice of sentences included
+    training_speaker: float  # which trainings of a row do
+    rest: float
+
+
+def variance_components(rows: Sequence[ArrayLike], groups: Sequence[Hashable]) -> Components:
+    """Return the variances behind rows of scores, by moments; one below zero becomes zero.
+
+    The means of speakers, of their sentences and of rows may be any: they drop out. Speakers may
+    have other numbers of sentences, and rows of trainings (unweighted means; Searle, Casella and
+    McCulloch, "Variance Components", 1992).
+
+    Args:
+        rows: each (n_trainings, n_utterances), as `crossed_interval` takes them; two or more.
+        groups: (n_utterances,), the speaker of each utterance.
+
+    Raises ValueError for fewer than two rows or speakers, or where no row has two trainings.
+    """
+    scores = [np.asarray(row, dtype=np.float64) for row in rows]
+    _, index = np.unique(list(map(str, groups)), return_inverse=True)
+    sentences = np.bincount(index)
+    n_speakers, again = len(sentences), np.array([len(row) - 1 for row in scores])
+    if len(scores) < 2 or n_speakers < 2 or not again.any():
+        raise ValueError("components need two rows, two speakers, and two trainings of a row")
+    averages = np.eye(n_speakers)[index] / sentences[index, None]  # (n_utterances, n_speakers)
+    apart = np.concatenate([row - row.mean(axis=0) for row in scores])  # trainings of a row
+    cells = apart @ averages
+    trained = cells.mean(axis=1, keepdims=True)
+    rest = ((apart - cells[:, index]) ** 2).sum() / max(1, len(index) - n_speakers) / again.sum()
+    both = ((cells - trained) ** 2).sum() / (n_speakers - 1) / again.sum()
+    alone = (trained**2).sum() / again.sum()
+    suits = np.stack([row.mean(axis=0) @ averages for row in scores])
+    suits -= suits.mean(axis=0) + suits.mean(axis=1, keepdims=True) - suits.mean()
+    suited = (suits**2).sum() / ((len(scores) - 1) * (n_speakers - 1))
+    found = (
+        alone - both / n_speakers,
+        suited - both * np.mean(1 / (again + 1)),
+        both - rest * np.mean(1 / sentences),
+        rest,
+    )
+    return Components(*(max(0.0, float(variance)) for variance in found))
 
 
 def _redrawn(rng: np.random.Generator, n: int, resamples: int) -> np.ndarray:
@@ -173,9 +260,12 @@ def _means(sums: list[np.ndarray], mass: np.ndarray, shares: list[np.ndarray]) -
     return np.stack([(row * speakers).sum(axis=1) for row in of_speakers]) / (speakers @ mass)
 
 
-def _check(values: np.ndarray, level: float) -> None:
+def _check(values: np.ndarray) -> None:
     if not np.isfinite(values).all():
         raise ValueError("the values hold NaN or infinite entries: leave them out, and say so")
+
+
+def _check_level(level: float) -> None:
     if not 0.0 < level < 1.0:
         raise ValueError(f"level must lie between 0 and 1, not {level!r}")
 
