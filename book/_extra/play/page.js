@@ -1,61 +1,20 @@
-/* The page: settings, which the address holds, and what hears, shows and changes them. */
+/* The page: what hears, shows and changes the listener's choices. */
 (() => {
   "use strict";
 
+  const { END, MOST, addEdit, levels, partner, toFragment } = choices;
+  const { models, sentences } = playList;
   const $ = (name) => document.getElementById(`play-${name}`);
   const DECIBELS = 10 / Math.LN10; // a unit of log-variance
-  const END = 99999; // an instant after every other: the whole length of a row
-  const MOST = 4; // what a part is multiplied by at most
-  const { models, sentences } = playList;
-  const yours = []; // what the listener recorded or chose, at most one: {name, label, samples}
+  const yours = []; // what the listener recorded or chose last: {name, label, source}
   const sounds = () => [...sentences, ...yours];
+  const fromFragment = (fragment) => choices.fromFragment(fragment, sounds());
 
-  /* ---- Settings. An edit is [first row, last row, from instant, to instant, level]. ---- */
-
-  const untouched = () => ({
-    sound: sentences[0].name,
-    voice: "original",
-    model: models.at(-1).name,
-    keep: null, // how many numbers an instant; null is all
-    swap: "", // two sounds, as "one two"
-    edits: {}, // by model
-  });
-  let settings = untouched();
+  let settings = fromFragment(location.hash.slice(1));
   const past = [];
   let gesture = null; // the slider that is being moved: one step of Undo
 
   const edits = () => settings.edits[settings.model] ?? [];
-
-  function toFragment({ sound: name, voice, model, keep, swap, edits: all }) {
-    const said = new URLSearchParams({ sound: name, voice, model });
-    if (keep !== null) said.set("keep", keep);
-    if (swap) said.set("swap", swap);
-    for (const [key, list] of Object.entries(all)) {
-      if (list.length) said.set(key, list.map((edit) => edit.join("_")).join("*"));
-    }
-    return said.toString();
-  }
-
-  /* The settings that a fragment holds; what it does not hold, or holds wrongly, is untouched. */
-  function fromFragment(fragment) {
-    const said = new URLSearchParams(fragment);
-    const result = untouched();
-    const known = (list, name) => list.some((each) => each.name === name);
-    if (known(sounds(), said.get("sound"))) result.sound = said.get("sound");
-    if (known(models, said.get("model"))) result.model = said.get("model");
-    if (known(models, said.get("voice"))) result.model = result.voice = said.get("voice");
-    if (/^\d+$/.test(said.get("keep"))) result.keep = Number(said.get("keep"));
-    const pair = (said.get("swap") ?? "").split(" ");
-    if (pair.length === 2 && pair.every((name) => known(sounds(), name))) result.swap = pair.join(" ");
-    for (const { name } of models) result.edits[name] = readEdits(said.get(name) ?? "");
-    return result;
-  }
-
-  const readEdits = (text) =>
-    text
-      .split("*")
-      .map((edit) => edit.split("_").map(Number))
-      .filter((edit) => edit.length === 5 && edit.every((n) => n >= 0 && n <= END) && edit[4] <= MOST);
 
   /* Change the settings, remember what they were, and let the result be heard. */
   function change(alter, { by = null, listen = true } = {}) {
@@ -71,25 +30,6 @@
     gesture = null;
     settings = fromFragment(past.pop());
     show();
-  }
-
-  /* Set a part of the code to a level: times 0, 1, 2 ... Edits that it covers are forgotten. */
-  function addEdit(list, [first, last, from, to], level) {
-    const hidden = ([a, b, c, d]) => first <= a && b <= last && from <= c && d <= to;
-    const rest = list.filter((edit) => !hidden(edit));
-    return level === 1 && !rest.length ? [] : [...rest, [first, last, from, to, level]];
-  }
-
-  /* What each number of a code is multiplied by. */
-  function levels(list, { rows, cols }) {
-    const grid = numerics.matrix(rows, cols);
-    grid.data.fill(1);
-    for (const [first, last, from, to, level] of list) {
-      for (let row = from; row <= Math.min(to, rows - 1); row++) {
-        grid.data.fill(level, row * cols + first, row * cols + Math.min(last, cols - 1) + 1);
-      }
-    }
-    return grid;
   }
 
   /* ---- Data, loaded when it is first used. ---- */
@@ -135,10 +75,15 @@
     return source.through[name];
   }
 
-  const partner = ({ swap, sound: name }) => {
-    const [one, other] = swap.split(" ");
-    return name === one ? other : name === other ? one : name;
-  };
+  /* The code of `wanted`: of the sound or its partner, its dearest numbers, times their levels. */
+  function editedCode(wanted, { code: { rows, cols } }, from) {
+    let code = numerics.stretch(from.code, rows);
+    if (wanted.keep !== null && wanted.keep < cols) {
+      code = numerics.keepDearest(code, numerics.stretch(from.kl, rows), wanted.keep);
+    }
+    const grid = levels(wanted.edits[wanted.model] ?? [], code);
+    return { code: { ...code, data: code.data.map((value, i) => value * grid.data[i]) }, grid };
+  }
 
   /* What the settings sound and look like. */
   async function render(wanted) {
@@ -148,21 +93,13 @@
       modelOf(wanted.model),
     ]);
     const own = through(source, wanted.model, model);
-    const from = through(other, wanted.model, model);
-    const { rows, cols } = own.code;
-    let code = numerics.stretch(from.code, rows);
-    if (wanted.keep !== null && wanted.keep < cols) {
-      code = numerics.keepDearest(code, numerics.stretch(from.kl, rows), wanted.keep);
-    }
-    const grid = levels(wanted.edits[wanted.model] ?? [], code);
-    code.data.forEach((value, i) => (code.data[i] = value * grid.data[i]));
+    const { code, grid } = editedCode(wanted, own, through(other, wanted.model, model));
     const edited = code.data.some((value, i) => value !== own.code.data[i]);
-    const spectrum = edited ? numerics.decode(model, code) : own.spectrum;
-    const rebuilt = edited
-      ? sound.unclipped(numerics.synthesise(spectrum, own.analysis))
-      : own.samples;
     const original = wanted.voice === "original";
-    return { source, own, code, grid, edited, spectrum, original, samples: original ? source.samples : rebuilt };
+    const spectrum = edited ? numerics.decode(model, code) : own.spectrum;
+    let samples = original ? source.samples : own.samples;
+    if (edited && !original) samples = sound.unclipped(numerics.synthesise(spectrum, own.analysis));
+    return { own, code, grid, edited, original, spectrum, samples, fragment: toFragment(wanted) };
   }
 
   /* ---- What is shown. ---- */
@@ -170,6 +107,7 @@
   const player = sound.makePlayer();
   let shown = null; // the last result of `render`
   let turn = 0;
+  let writing = 0; // the address is written when the settings have come to rest
   let tool = "mute";
   let selected = [0, 0, 0, END]; // rows and instants
 
@@ -178,10 +116,9 @@
     $("said").classList.toggle("play-error", isError);
   }
 
-  /* Let the settings be heard and seen, and write them into the address. */
+  /* Let the settings be heard and seen; where that fails, go back to those that are. */
   async function show(listen = false) {
     const mine = ++turn;
-    history.replaceState(null, "", `#${toFragment(settings)}`);
     tellSettings();
     try {
       const result = await render(settings);
@@ -192,10 +129,15 @@
       drawAll();
       say(describe());
     } catch (error) {
-      if (mine === turn) say(error.message, true);
+      if (mine !== turn) return;
+      say(error.message, true);
+      if (shown) settings = fromFragment(shown.fragment);
+      tellSettings();
     }
     tellPlaying();
   }
+
+  const address = () => `${location.href.split("#")[0]}#${toFragment(settings)}`;
 
   function drawAll() {
     const { own, code, edited, spectrum, original } = shown;
@@ -242,6 +184,8 @@
 
   /* Every control says what the settings are. */
   function tellSettings() {
+    clearTimeout(writing);
+    writing = setTimeout(() => history.replaceState(null, "", address()), 200);
     options("sounds", sounds(), settings.sound);
     for (const input of $("voices").querySelectorAll("input")) input.checked = input.value === settings.voice;
     const cols = shown?.code.cols ?? 32;
@@ -263,6 +207,7 @@
 
   function tellPlaying() {
     $("button").textContent = player.playing() ? "Pause" : "Play";
+    $("button").disabled = !player.seconds();
     $("position").max = player.seconds();
     tellPosition();
   }
@@ -396,11 +341,8 @@
     try {
       const source = sourceOf(await sound.read(await bytes));
       yours.splice(0, 1, { name: `yours-${Date.now()}`, label, source });
-      past.length = 0; // the sound that was yours before is gone
-      await change((now) => {
-        [now.sound, now.swap] = [yours[0].name, ""];
-      }, { listen: false });
-      past.length = 0;
+      await change((now) => Object.assign(now, { sound: yours[0].name, swap: "" }), { listen: false });
+      past.length = 0; // where the sound that was yours before is gone
       tellSettings();
     } catch (error) {
       say(error.message, true);
@@ -412,7 +354,9 @@
     try {
       player.pause();
       say("Waiting for the microphone.");
+      $("record").disabled = true;
       recording = await sound.record();
+      $("record").disabled = false;
       $("record").textContent = "Stop recording";
       say(`Recording. It ends by itself after ${sound.LONGEST} seconds.`);
       await take(recording.done, "Your recording");
@@ -420,7 +364,7 @@
       say(error.message, true);
     } finally {
       recording = null;
-      $("record").textContent = "Record your voice";
+      Object.assign($("record"), { disabled: false, textContent: "Record your voice" });
       tellPlaying();
     }
   }
@@ -458,7 +402,7 @@
 
   async function copyLink() {
     try {
-      await navigator.clipboard.writeText(location.href);
+      await navigator.clipboard.writeText(address());
       const isYours = yours.some(({ name }) => name === settings.sound);
       say(`Link copied: it opens this page with these settings${isYours ? ", without your recording" : ""}.`);
     } catch {
@@ -495,13 +439,12 @@
         now.keep = Number($("keep").value) < shown.code.cols ? Number($("keep").value) : null;
         now.voice = now.model;
       }, { by: $("keep") });
-    for (const name of ["level", "level-number"]) {
-      const level = () => Math.max(0, Math.min(MOST, Number($(name).value)));
-      $(name).oninput = () => set(selected, level(), $("level"));
-    }
+    const level = (name) => Math.max(0, Math.min(MOST, Number($(name).value)));
+    $("level").oninput = () => set(selected, level("level"), $("level"));
+    $("level-number").onchange = () => set(selected, level("level-number"));
     for (const name of ["first", "last", "from", "to"]) $(name).onchange = readFields;
     for (const input of $("tools").querySelectorAll("input")) input.onchange = () => (tool = input.value);
-    for (const name of ["keep", "level", "level-number"]) $(name).onchange = () => (gesture = null);
+    for (const name of ["keep", "level"]) $(name).onchange = () => (gesture = null);
     $("swap").onchange = () =>
       change((now) => {
         now.swap = $("swap").value && `${now.sound} ${$("swap").value}`;
@@ -529,22 +472,18 @@
       event.preventDefault();
       takeFile(event.dataTransfer.files[0]);
     };
-    window.onhashchange = () => {
-      settings = fromFragment(location.hash.slice(1));
-      show();
-    };
+    window.onhashchange = () =>
+      change((now) => Object.assign(now, fromFragment(location.hash.slice(1))), { listen: false });
   }
 
   function offerTries() {
-    const [vae, , sdm] = models.map(({ name }) => name);
-    const tries = {
-      "The VAE from 4 numbers": { voice: vae, model: vae, keep: 4 },
-      "The SDM-VAE from 4 numbers": { voice: sdm, model: sdm, keep: 4 },
-      "One sentence with another's code": { voice: sdm, model: sdm, swap: `${sentences[0].name} ${sentences[1].name}` },
-    };
-    for (const [label, wanted] of Object.entries(tries)) {
-      const button = Object.assign(document.createElement("button"), { type: "button", textContent: label });
-      button.onclick = () => change((now) => Object.assign(now, untouched(), wanted));
+    const [one, other] = [models[0], models.at(-1)];
+    const from4 = ({ name, label }) => [`The ${label} from 4 numbers`, { voice: name, model: name, keep: 4 }];
+    const swap = sentences.slice(0, 2).map(({ name }) => name).join(" ");
+    const swapped = ["One sentence with another's code", { voice: other.name, model: other.name, swap }];
+    for (const [textContent, wanted] of [from4(one), from4(other), swapped]) {
+      const button = Object.assign(document.createElement("button"), { type: "button", textContent });
+      button.onclick = () => change((now) => Object.assign(now, choices.untouched(), wanted));
       $("tries").append(button);
     }
   }
@@ -556,7 +495,6 @@
     offerTries();
     listenToControls();
     listenToPage(document.getElementById("play"));
-    settings = fromFragment(location.hash.slice(1));
     show();
   }
 
