@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from toc import ROOT
 
-from sdmvae_lite.config import ModelConfig
+from sdmvae_lite.config import INPUTS, ModelConfig
 from sdmvae_lite.model import pretrained
 from sdmvae_lite.model.dictionaries import dct_dictionary
 from sdmvae_lite.model.models import SDMVAE, build_model
@@ -15,14 +17,15 @@ from sdmvae_lite.table.records import read_records
 from sdmvae_lite.table.runs import ROWS_OF_TABLE_1
 
 
-def test_there_is_one_model_for_every_row():
-    assert pretrained_names() == sorted(row.name for row in ROWS_OF_TABLE_1)
-    for row in ROWS_OF_TABLE_1:
+def test_there_are_two_models_for_every_row():
+    rows = [replace(row, input=seen) for row in ROWS_OF_TABLE_1 for seen in INPUTS]
+    assert pretrained_names() == sorted(row.name for row in rows)
+    for row in rows:
         assert load_pretrained(row.name).config == row
     assert "CC BY 4.0" in (WEIGHTS / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["vae-32", "vsc-0.5-64", "sdm-dct64-32"])
+@pytest.mark.parametrize("name", ["vae-32", "vsc-0.5-64", "sdm-dct64-32", "vae-32-log"])
 def test_it_is_a_trained_model(name):
     """Speech of another kind than it knows, and still a far better model of it than a fresh one."""
     sentences = load_corpus("synthetic", minutes=1).test
