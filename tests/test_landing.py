@@ -1,0 +1,160 @@
+"""The landing page and README promise the same, play what the models make, quote the records."""
+
+import importlib.util
+import io
+import json
+import re
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+from chromium import NEEDS_CHROMIUM
+from PIL import Image
+from toc import BOOK, ROOT
+
+sys.path.insert(0, str(BOOK / "_ext"))
+import landing
+
+from sdmvae_lite.table.claims import CLAIMS, PAPER
+from sdmvae_lite.table.records import read_records
+from sdmvae_lite.table.verdicts import judge
+
+INDEX, README = (
+    path.read_text(encoding="utf-8") for path in (BOOK / "index.md", ROOT / "README.md")
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The folder of the landing page's sounds and pictures."""
+    folder = tmp_path_factory.mktemp("page") / landing.FOLDER
+    landing.write_files(folder)
+    return folder
+
+
+def test_the_book_has_one_name_and_one_promise():
+    config, citation = (
+        yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+        for name in ("_config.yml", "CITATION.cff")
+    )
+    assert config["title"] == "Sparse Dictionary VAEs"
+    assert citation["title"].startswith(config["title"])
+    assert INDEX.startswith(f"# {config['title']}\n")
+    assert README.startswith(f"# {config['title']}\n")
+    promise = re.search(r"^\*\*(.+)\*\*$", README, re.MULTILINE).group(1)
+    assert promise in INDEX
+
+
+@pytest.mark.parametrize("text", [INDEX, README], ids=["landing page", "README"])
+def test_the_authors_stand_before_any_finding(text):
+    finding = min(text.find(word) for word in ("{landing-table}", "## A result") if word in text)
+    assert 0 < text.find("Sadeghi") < text.find("Magron") < finding
+
+
+def test_the_rows_are_those_of_the_records_and_of_the_paper():
+    """The records are read here as JSON, not by the package."""
+    shown = landing.table()
+    rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', shown)
+    assert len(rows) == 4
+    for (label, cells), row in zip(rows, landing.ROWS, strict=True):
+        assert label == landing.ROWS[row]
+        runs = [
+            json.loads(path.read_text(encoding="utf-8"))
+            for path in (ROOT / "results").glob(f"speechocean762-{row}-seed*.json")
+        ]
+        scores = [run["posterior mean"] for run in runs]
+        frames = runs[0]["utterances"]["n_frames"]
+        means = (
+            np.mean([each["pesq_raw"] for each in scores]),
+            np.mean([each["estoi"] for each in scores]),
+            np.mean([np.average(each["hoyer"], weights=frames) for each in scores]),
+        )
+        ours = re.findall(r"<td>([\d.]+)", cells)
+        papers = re.findall(r"\(([\d.]+)\)", cells)
+        assert [float(each) for each in ours] == pytest.approx(means, abs=0.00501)
+        assert [float(each) for each in papers] == list(PAPER[row].values())
+        assert int(re.search(r"over (\d+) trainings or more", shown)[1]) <= len(runs)
+
+
+def test_the_verdict_is_that_of_the_records():
+    records = read_records(ROOT / "results", "speechocean762")
+    assert f"<strong>{judge(CLAIMS[0], records)}</strong>" in landing.table()
+
+
+def test_a_picture_of_a_code_has_its_rows_from_faint_to_bright():
+    code = np.zeros((200, 3))
+    code[:, 1], code[:100, 0] = -4.0, 1.0
+    picture = landing.strip(code)
+    assert picture.shape == (3, 200, 3)
+    dark, half, bright = picture[0, 0], picture[1, 0], picture[2, 0]
+    assert (picture[1, 150] == dark).all()
+    assert dark.sum() < half.sum() < bright.sum()
+
+
+def test_the_voices_are_of_one_length_and_one_level(made):
+    sounds = {path.stem: soundfile.read(path) for path in made.glob("*.flac")}
+    assert sounds.keys() == {"original", *landing.CODES}
+    assert {rate for _, rate in sounds.values()} == {16_000}
+    (length,) = {len(sound) for sound, _ in sounds.values()}
+    assert max(np.abs(sound).max() for sound, _ in sounds.values()) == pytest.approx(1, abs=1e-3)
+    original = sounds["original"][0]
+    for name in landing.CODES:
+        result = landing.voices()[name]
+        ratio = np.abs(original).max() / np.abs(result.reference).max()
+        np.testing.assert_allclose(sounds[name][0], ratio * result.estimate, atol=1e-4)
+        assert Image.open(made / f"{name}.png").size == (1 + length // 256, 32)
+    assert sum(path.stat().st_size for path in made.iterdir()) < 400_000
+
+
+def test_readme_shows_what_its_tool_draws():
+    place = ROOT / "tools" / "draw_codes.py"
+    specification = importlib.util.spec_from_file_location(place.stem, place)
+    tool = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(tool)
+    for page, ink in tool.INKS.items():
+        assert f"book/_static/codes-{page}.png" in README
+        committed = Image.open(BOOK / "_static" / f"codes-{page}.png").convert("RGBA")
+        drawn = Image.open(io.BytesIO(tool.draw(ink))).convert("RGBA")
+        assert drawn.size == committed.size
+        apart = np.asarray(drawn, dtype=int) - np.asarray(committed, dtype=int)
+        assert np.abs(apart).mean() < 2, "run tools/draw_codes.py"
+
+
+driven, needs_chromium = NEEDS_CHROMIUM
+
+
+@driven
+@needs_chromium
+def test_a_line_over_the_codes_moves_with_the_player(browser, made):
+    (made / "playhead.js").write_bytes((BOOK / "_extra" / "landing" / "playhead.js").read_bytes())
+    style = (BOOK / "_static" / "landing.css").read_text(encoding="utf-8")
+    seconds = soundfile.info(made / "original.flac").duration
+    text = f"<!doctype html><meta charset=utf-8><style>{style}</style>{landing.player(seconds)}"
+    (made.parent / "index.html").write_text(text, encoding="utf-8")
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto((made.parent / "index.html").as_uri())
+    line, seek = page.locator(".playhead"), page.locator("sound-switch input[type=range]")
+    codes = page.locator(".codes").bounding_box()
+
+    page.mouse.click(codes["x"] + codes["width"] / 2, codes["y"] + codes["height"] / 2)
+    assert float(seek.input_value()) == pytest.approx(seconds / 2, abs=0.05)
+    middle = codes["x"] + codes["width"] / 2
+    assert line.bounding_box()["x"] == pytest.approx(middle, abs=3)
+
+    page.get_by_role("button", name="Play").click()
+    page.get_by_role("radio", name="through the SDM-VAE").check()
+    page.wait_for_function("x => document.querySelector('.playhead').offsetLeft > x", arg=middle)
+    page.close()
+
+
+@driven
+@needs_chromium
+def test_without_scripts_there_are_three_players(browser, made):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.set_content(landing.player(3.0))
+    assert page.locator("audio[controls]:visible").count() == 3
+    assert not page.locator(".playhead").is_visible()
+    context.close()
