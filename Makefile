@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 PORT ?= 8000
 PYTEST_ARGS ?=
 
-PACKAGE := $(shell find sdmvae_lite -name '*.py')
+PACKAGE := $(shell find sdmvae_lite -name '*.py' -o -name '*.safetensors')
 PAGES   := $(shell find book -type f -not -path '*/.*' -not -path '*/__pycache__/*') \
 	_config.yml _toc.yml
 
