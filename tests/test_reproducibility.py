@@ -1,0 +1,60 @@
+"""What the page on reproducing the paper says is in the records; so is the released code's run."""
+
+import json
+import re
+
+import numpy as np
+from toc import BOOK, ROOT
+
+from sdmvae_lite.table.claims import RECIPE
+from sdmvae_lite.table.records import of_recipe, read_records
+from sdmvae_lite.table.runs import ROWS_OF_TABLE_1
+
+PAGE = " ".join((BOOK / "reproducibility.md").read_text(encoding="utf-8").split())
+ROWS = read_records(ROOT / "results", "speechocean762")
+RELEASED = json.loads((ROOT / "results" / "released-code-speechocean762.json").read_text("utf-8"))
+
+
+def test_the_page_says_what_the_first_trainings_took():
+    seeds = range(5)
+    runs = [run for row in ROWS_OF_TABLE_1 for run in ROWS[row.name] if run.training.seed in seeds]
+    epochs = [run.history.epochs for run in runs]
+    seconds = [run.seconds_of_training for run in runs if run.seconds_of_training is not None]
+    assert f"takes {min(epochs)} to {max(epochs)} epochs" in PAGE
+    timed = f"the {len(seconds)} of the first {len(runs)} trainings ({len(ROWS_OF_TABLE_1)} rows"
+    assert f"{timed}, {len(seeds)} seeds)" in PAGE
+    assert f"took {sum(seconds) / 3600:.1f} hours" in PAGE
+
+
+def test_a_training_by_the_recipe_takes_minutes():
+    runs = [run for row in of_recipe(ROWS, RECIPE).values() for run in row]
+    seconds = [run.seconds_of_training for run in runs if run.seconds_of_training]
+    assert 30 < np.median(seconds) < 600
+    assert "training by the recipe takes minutes" in PAGE
+
+
+def test_the_released_code_ran_on_the_speech_of_the_records():
+    assert RELEASED["corpus"] == ROWS["vae-32"][0].corpus
+    assert re.fullmatch("[0-9a-f]{40}", RELEASED["commit"])
+    chapter = (BOOK / "15_paper_code_and_book.ipynb").read_text(encoding="utf-8")
+    assert f"`{RELEASED['commit'][:7]}`" in chapter
+    assert RELEASED["repository"] in chapter
+
+
+def test_the_released_codes_run_has_losses_of_every_epoch_and_all_scores():
+    for row, run in RELEASED["runs"].items():
+        assert row in ROWS
+        assert len(run["train loss"]) == len(run["validation loss"]) == run["weights of epoch"]
+        assert run["train loss"][-1] < run["train loss"][0]
+        for decoded in ("posterior mean", "sample"):
+            scores = run["scores"][decoded]
+            assert scores.keys() == {"pesq_raw", "estoi", "hoyer"}
+            assert 1 < scores["pesq_raw"] < 4.5
+            assert 0 < scores["estoi"] < 1
+            assert 0 < scores["hoyer"] < 1
+
+
+def test_an_epoch_of_the_released_code_never_reaches_the_last_files():
+    epoch = RELEASED["epochs"]["train"]
+    assert epoch["the same in every epoch"]
+    assert 0.95 < epoch["files begun"] / epoch["files"] < 1
