@@ -109,7 +109,7 @@ def crossed_interval(
     and the trainings of each row have in that deviation. What a training has with one speaker alone
     is counted more than once (Owen, 2007), so that intervals are a little too wide rather than too
     narrow. Where a row has been trained once only, nobody knows how far another training would have
-    moved it: the interval is unbounded. See :doc:`13_rebuild_table_1`.
+    moved it: the interval is unbounded.
 
     Args:
         rows: each (n_trainings, n_utterances), the scores of one row of a table.
@@ -138,7 +138,10 @@ def crossed_error(
     resamples: int = 2_000,
     seed: int = 0,
 ) -> Measured:
-    """Return what `crossed_interval` takes its interval from, of any level; raise what it does."""
+    """Return what `crossed_interval` takes its interval from, of any level; raise what it does.
+
+    See :doc:`13_rebuild_table_1`.
+    """
     scores = [np.asarray(row, dtype=np.float64) for row in rows]
     if not scores:
         raise ValueError("there are no rows to compare")
@@ -215,7 +218,7 @@ def variance_components(rows: Sequence[ArrayLike], groups: Sequence[Hashable]) -
 
     The means of speakers, of their sentences and of rows may be any: they drop out. Speakers may
     have other numbers of sentences, and rows of trainings (unweighted means; Searle, Casella and
-    McCulloch, "Variance Components", 1992).
+    McCulloch, "Variance Components", 1992). See :doc:`13_rebuild_table_1`.
 
     Args:
         rows: each (n_trainings, n_utterances), as `crossed_interval` takes them; two or more.

@@ -141,7 +141,7 @@ def read_records(folder: str | os.PathLike[str], corpus: str) -> dict[str, list[
 def of_recipe(records: Mapping[str, list[Record]], ending: str) -> dict[str, list[Record]]:
     """Return the rows whose names end so, under their names without it; none is no error.
 
-    The same claims then judge both tables.
+    The same claims then judge both tables. See :doc:`13_rebuild_table_1`.
     """
     return {row.removesuffix(ending): records[row] for row in records if row.endswith(ending)}
 

@@ -149,6 +149,7 @@ def power(
     (`statistics.variance_components`), those of the rows that a comparison rests on. For a measure
     that the paper does not give, the means are those of the records. Which rows are the best is
     taken for known in each table, which makes an error a little too large.
+    See :doc:`13_rebuild_table_1`.
     """
     rng = np.random.default_rng(seed)
     wanted = [
