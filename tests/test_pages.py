@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from built import build
 from chromium import NEEDS_CHROMIUM
-from toc import ROOT, chapters, pages
+from toc import ROOT, cells, chapters, pages
 
 CHAPTERS = [path.stem for path in chapters()]
 SIZES = {"laptop": (1280, 800), "phone": (390, 844)}
@@ -101,6 +101,14 @@ def check_audio_can_be_played(page):
     assert all(0 < duration < 60 for duration in durations), durations
 
 
+def check_figures_are_numbered(page, chapter):
+    described = [cell for cell in cells(chapters()[chapter]) if cell.metadata.get("mystnb")]
+    drawn = [cell for cell in described if "image" in cell.metadata["mystnb"]]
+    numbers = page.locator("figure figcaption .caption-number").all_inner_texts()
+    expected = [f"Figure {chapter + 1}.{number + 1}" for number in range(len(drawn))]
+    assert [number.strip() for number in numbers] == expected
+
+
 @pytest.mark.parametrize("name", pages())
 def test_page_is_whole_and_asks_nobody(visit, name):
     page = visit(name)
@@ -127,6 +135,14 @@ def test_page_is_whole_and_asks_nobody(visit, name):
         check_mathematics_is_typeset(page)
     if name in CHAPTERS:
         check_audio_can_be_played(page)
+        check_figures_are_numbered(page, CHAPTERS.index(name))
+
+
+def test_the_landing_page_plays_within_the_first_screen(visit):
+    page = visit("index")
+    for part in ("sound-switch", ".landing .codes", ".doors"):
+        box = page.locator(part).bounding_box()
+        assert box["y"] + box["height"] <= page.viewport_size["height"], part
 
 
 @pytest.fixture(params=["index", CHAPTERS[0]])
