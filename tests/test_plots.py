@@ -1,5 +1,7 @@
+import ast
 import io
 import itertools
+import re
 import sys
 
 import matplotlib
@@ -7,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
+from toc import cells, chapters
 
 from sdmvae_lite.book.plots import (
     COLOURS,
@@ -168,3 +171,17 @@ def test_colab_keeps_a_white_ground(monkeypatch):
     with matplotlib.rc_context():
         use_style()
         assert plt.figure().get_facecolor() == (1, 1, 1, 1)
+
+
+@pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
+def test_no_chapter_draws_what_a_dark_page_hides(path):
+    trees = (ast.parse(re.sub(r"^\s*!.*", "", c.source, flags=re.M)) for c in cells(path, "code"))
+    drawn = {
+        node.value.value
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.keyword)
+        and node.arg in ("color", "edgecolor", "c")
+        and isinstance(node.value, ast.Constant)
+    }
+    assert not [colour for colour in drawn if contrast(colour, BLACK) < 3]
