@@ -9,6 +9,7 @@ import io
 import json
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import soundfile
 import torch
@@ -23,7 +24,11 @@ from sdmvae_lite.model.pretrained import load_pretrained
 from sdmvae_lite.scoring.resynthesis import resynthesise
 from sdmvae_lite.speech.corpora import Utterance, load_corpus
 
-MODELS = {"VAE": "vae-32", "VSC": "vsc-0.05-32", "SDM-VAE": "sdm-dct32-32"}
+MODELS = {
+    "VAE": "vae-32-log",
+    "VSC": "vsc-0.05-32-log",
+    "SDM-VAE": "sdm-identity-32-log",
+}
 SENTENCES = (
     "51f/s46",
     "50m/s33",
@@ -33,16 +38,11 @@ SENTENCES = (
 
 def pack(model: VAE) -> bytes:
     """Return a model as a safetensors file: in half precision what half precision can hold."""
-    state = {
-        key: value.detach().contiguous()
-        for key, value in model.state_dict().items()
-    }
-    packed = {
-        key: value.half()
-        if torch.equal(value.half().float(), value)
-        else value.float()
-        for key, value in state.items()
-    }
+    packed = {}
+    for key, value in model.state_dict().items():
+        full = value.detach().float().contiguous()
+        half = full.half()
+        packed[key] = half if torch.equal(half.float(), full) else full
     return save(
         packed, metadata={"model": json.dumps(to_dict(model.config))}
     )
@@ -70,7 +70,7 @@ def draw(path: Path, utterance: Utterance, models: dict[str, VAE]) -> None:
         name: resynthesise(model, utterance.waveform())
         for name, model in models.items()
     }
-    figure = Figure((7, 7), dpi=100, layout="constrained")
+    figure = Figure((8, 8), dpi=90, layout="constrained")
     left, right = figure.subplots(len(results) + 1, 2, sharex=True).T
     first = next(iter(results.values()))
     peak_db = 10 * np.log10(first.power.max())
@@ -84,7 +84,7 @@ def draw(path: Path, utterance: Utterance, models: dict[str, VAE]) -> None:
         ax.set_title(name)
     right[0].axis("off")
     for ax, (name, each) in zip(right[1:], results.items(), strict=True):
-        plot_code(each.output.code.abs().sqrt().numpy(), ax)
+        plot_code(each.output.code.numpy(), ax)
         ax.set_title(f"code of the {name}")
     file = io.BytesIO()
     figure.savefig(file)
@@ -120,4 +120,5 @@ def write_data(folder: Path) -> None:
     (folder / "list.js").write_text(
         f"const playList = {json.dumps(listed)};\n", encoding="utf-8"
     )
-    draw(folder / "still.png", sentences["sentence-1"], models)
+    with matplotlib.rc_context({"font.size": 8}):
+        draw(folder / "still.png", sentences["sentence-1"], models)

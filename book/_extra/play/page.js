@@ -478,10 +478,10 @@
 
   function offerTries() {
     const [one, other] = [models[0], models.at(-1)];
-    const from4 = ({ name, label }) => [`The ${label} from 4 numbers`, { voice: name, model: name, keep: 4 }];
+    const few = ({ name, label }) => [`The ${label} from 8 numbers`, { voice: name, model: name, keep: 8 }];
     const swap = sentences.slice(0, 2).map(({ name }) => name).join(" ");
     const swapped = ["One sentence with another's code", { voice: other.name, model: other.name, swap }];
-    for (const [textContent, wanted] of [from4(one), from4(other), swapped]) {
+    for (const [textContent, wanted] of [few(one), few(other), swapped]) {
       const button = Object.assign(document.createElement("button"), { type: "button", textContent });
       button.onclick = () => change((now) => Object.assign(now, choices.untouched(), wanted));
       $("tries").append(button);

@@ -36,9 +36,9 @@ const pictures = (() => {
   const spectrogram = (canvas, decibels, top) =>
     draw(canvas, decibels, (value) => shade(MAGMA, 1 + (value - top) / 70));
 
-  /* Magnitudes; the root lets small ones be seen beside the largest. */
+  /* Magnitudes, relative to the largest. */
   const code = (canvas, values, largest) =>
-    draw(canvas, values, (value) => shade(VIRIDIS, Math.sqrt(Math.abs(value) / largest)));
+    draw(canvas, values, (value) => shade(VIRIDIS, Math.abs(value) / largest));
 
   /* Differences in decibels; from 10 on the colour is full, at 0 the ground is seen. */
   const change = (canvas, decibels) =>
