@@ -234,8 +234,9 @@
   // ---- Figures with stops
   /** A range input over values, which are texts; `moved` is told each time. */
   function slider(name, values, place, moved) {
-    const range = make("input", { type: "range", min: 0, max: values.length - 1, value: place });
-    const output = make("output", {});
+    const ends = { type: "range", min: 0, max: values.length - 1, value: place };
+    const range = make("input", { ...ends, "aria-label": name });
+    const output = make("output", { "aria-live": "off" }); // the slider itself says its value
     function say() {
       output.textContent = values[range.valueAsNumber];
       range.setAttribute("aria-valuetext", output.textContent);
