@@ -2,14 +2,18 @@
 
 import hashlib
 import io
+import re
 import tarfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import PurePosixPath
 
 import pytest
+import yaml
 from recordings import mode, public_folder, write
+from toc import ROOT
 
 from sdmvae_lite.speech.corpora import PARTS, CorpusError, load_corpus
 from sdmvae_lite.speech.corpora import librispeech as module
@@ -97,6 +101,22 @@ def test_the_cache_may_come_from_the_environment(server, tmp_path, monkeypatch):
     monkeypatch.setenv("SDMVAE_CORPUS", "librispeech")
     assert load_corpus(minutes=0.1).name == "LibriSpeech"
     assert left_in(tmp_path / "cache") == ["LibriSpeech-dev-clean"]
+
+
+def test_the_publishing_workflow_keeps_what_the_book_downloads(server, tmp_path, monkeypatch):
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    book = workflow["jobs"]["book"]
+    (keep,) = (step for step in book["steps"] if step.get("uses", "").startswith("actions/cache"))
+    kept = PurePosixPath(keep["with"]["path"])
+    assert str(kept.parent) == book["env"]["SDMVAE_CACHE"]
+    monkeypatch.setenv("SDMVAE_CACHE", str(tmp_path))
+    monkeypatch.setenv(
+        "SDMVAE_CORPUS", re.fullmatch(r"vars.SDMVAE_CORPUS == '(.*)'", keep["if"])[1]
+    )
+    for _ in range(2):
+        assert load_corpus(minutes=0.1).name == "LibriSpeech"
+    assert left_in(tmp_path) == [kept.name]
+    assert server.n_requests == 1
 
 
 def test_the_cache_may_begin_at_home(server, tmp_path, monkeypatch):
