@@ -18,7 +18,7 @@ PAGES   := $(shell find book -type f -not -path '*/.*' -not -path '*/__pycache__
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup book serve lab test lint format hooks lock address colab-rehearsal bench clean FORCE
+.PHONY: help setup book pdf serve lab test lint format hooks lock address colab-rehearsal bench clean FORCE
 
 help:  ## list the commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -53,6 +53,9 @@ _build/contents: $(STAMP) _toc.yml $(wildcard book/_ext/*.py)
 	@rm -rf _build/.doctrees _build/html _build/jupyter_execute
 	@mkdir -p _build
 	@touch $@
+
+pdf: book  ## print the rendered book into _build/book.pdf, with Chromium
+	@$(BIN)/python tools/print_book.py _build/html _build/book.pdf
 
 serve: book  ## serve the rendered book on this machine, until Ctrl-C
 	@$(BIN)/python -u -m http.server "$(PORT)" --bind 127.0.0.1 --directory _build/html 2>/dev/null \
