@@ -57,13 +57,13 @@ def strip(code: np.ndarray) -> np.ndarray:
     """Return the picture (code_size, n_frames, 3) of a code (n_frames, code_size), in bytes.
 
     A row is a coefficient, those with the largest mean magnitude at the bottom; brightness is the
-    root of the magnitude relative to the largest of all but one in a hundred.
+    magnitude relative to the largest of all but one in a hundred.
     """
     from matplotlib import colormaps
 
     sizes = np.abs(code[:, np.argsort(np.abs(code).mean(axis=0))])
     picture = colormaps["viridis"](
-        np.sqrt(sizes / np.quantile(sizes, 0.99)).T
+        (sizes / np.quantile(sizes, 0.99)).T
     )  # clips at 1
     return np.round(255 * picture[..., :3]).astype(np.uint8)
 
