@@ -169,6 +169,14 @@ def test_one_training_decides_nothing():
     assert np.isinf(verdict.effects[0].high)
 
 
+def test_trainings_that_were_not_timed_decide_nothing():
+    timed = made_up({name: {"cost": 0.0} for name in "ab"})
+    untimed = [replace(record, seconds_of_training=None) for record in timed["b"]]
+    claim = Claim("", (Comparison("cost", ("a",), ("b",)),))
+    verdict = judge(claim, timed | {"b": untimed})
+    assert (verdict.text, verdict.power) == ("undecided", {})
+
+
 def test_a_tolerance_forgives_as_much_and_no_more():
     scores = two(3.00, 3.02, spread=1e-4)
     for tolerance, text in ((0.03, "holds"), (0.01, "does not hold")):

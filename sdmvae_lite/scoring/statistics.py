@@ -173,16 +173,14 @@ def crossed_error(
 def welch_error(first: ArrayLike, second: ArrayLike) -> Measured:
     """Return the difference of two means of single numbers, as Welch's t-test (1947) takes it.
 
-    The error is infinite where a side has fewer than two. Raises ValueError where one has none.
+    The error is infinite where a side has fewer than two; where one has none, the difference is NaN.
 
     >>> print(f"{welch_error([3.1, 3.3, 3.2], [2.9, 3.0, 2.8]).interval():.2f}")
     0.30 [0.07, 0.53]
     """
     sides = [np.asarray(side, dtype=np.float64) for side in (first, second)]
     counts = [len(side) for side in sides]
-    if not min(counts):
-        raise ValueError("there are no numbers to compare")
-    value = float(sides[0].mean() - sides[1].mean())
+    value = float(sides[0].mean() - sides[1].mean()) if min(counts) else math.nan
     if min(counts) < 2:
         return Measured(value, math.inf, 1.0)
     parts = np.array([side.var(ddof=1) / len(side) for side in sides])

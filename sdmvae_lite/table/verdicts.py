@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -32,7 +33,7 @@ class Verdict(NamedTuple):
     effects: tuple[Estimate, ...]  # of each comparison, at 95 %
     outcomes: tuple[str, ...]  # of each comparison
     trainings: int  # of the row that has the fewest
-    power: Power  # of more trainings; empty where it is decided
+    power: Power  # of more trainings; empty where it is decided, or a row was trained once only
 
     def __str__(self) -> str:
         """Say all of it in a few words."""
@@ -106,14 +107,14 @@ def judge(claim: Claim, records: Mapping[str, Sequence[Record]]) -> Verdict:
     codes = _outcomes(claim, found)
     text = OUTCOMES[int(_together(codes))]
     names = {name for each in claim.comparisons for name in (*each.above, *each.below)}
-    trainings = min(len(records[name]) for name in names)
+    unsure = text == OUTCOMES[-1] and all(math.isfinite(each.error) for each in found)
     return Verdict(
         claim,
         text,
         tuple(each.interval() for each in found),
         tuple(OUTCOMES[code] for code in codes),
-        trainings,
-        power(claim, records) if text == OUTCOMES[-1] and trainings > 1 else {},
+        min(len(records[name]) for name in names),
+        power(claim, records) if unsure else {},
     )
 
 
@@ -161,11 +162,13 @@ def power(
     found: Power = {}
     for number in numbers:
         shape = len(rows), repetitions
-        off = rng.standard_normal(shape) / number**0.5  # of means from the truth
-        spread = rng.chisquare(number - 1, shape) / (number - 1)  # between trainings
-        people = rng.standard_normal((*shape, truths[0].n_speakers))
+        made = [
+            rng.standard_normal(shape) / number**0.5,  # how far means are off
+            rng.chisquare(number - 1, shape) / (number - 1),  # variances between trainings
+            rng.standard_normal((*shape, truths[0].n_speakers)),
+        ]
         drawn = [
-            _drawn(each, truth, off[place], spread[place], people[place], number)
+            _drawn(each, truth, [part[place] for part in made], number)
             for each, truth, place in zip(claim.comparisons, truths, places, strict=True)
         ]
         codes = _together(_outcomes(claim, drawn))
@@ -214,14 +217,10 @@ def _slopes(statistic: Callable[[np.ndarray], np.ndarray], means: np.ndarray) ->
 
 
 def _drawn(
-    comparison: Comparison,
-    truth: _Truth,
-    off: np.ndarray,
-    spread: np.ndarray,
-    people: np.ndarray,
-    number: int,
+    comparison: Comparison, truth: _Truth, rows: Sequence[np.ndarray], number: int
 ) -> Measured:
-    """Return what `measured` would of made-up tables, given for unit variances."""
+    """Return what `measured` would of made-up tables, whose rows have unit variances."""
+    off, spread, people = rows
     people = truth.suited**0.5 * people
     means = truth.means + truth.trained**0.5 * off + people.mean(axis=-1)
     slopes = _slopes(difference(comparison), means)
