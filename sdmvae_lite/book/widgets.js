@@ -8,7 +8,7 @@
   const CLOSE = 0.02; // s: tracks so near to each other stand at the same instant
   const TICK = 40; // ms
   const ENOUGH = 3; // readings of where a track stands, since a single one is rough
-  const PATIENCE = 25; // ticks that a track may take to come near
+  const PATIENCE = 40; // ticks that a track may take to come near
   const HUSHED = 1e-5; // inaudible, but not mute: a browser rests what is mute, and wakes it late
 
   function make(tag, attributes, ...children) {
@@ -75,19 +75,20 @@
       readings.set(track, []);
     }
 
-    /** Tell whether a track stands where `heard` stands; one known not to is sent there. */
+    /** Tell whether a track stands where `heard` stands; if not, it runs faster or slower. */
     function aligned(track) {
       const [its, those] = [track, heard].map((each) => readings.get(each));
       if (Math.min(its.length, those.length) < ENOUGH) return false;
       const apart = median(its) - median(those);
-      if (Math.abs(apart) <= CLOSE) return true;
-      const late = -0.5 < apart && apart < 0 ? -apart : 0; // what it lost by being sent before
-      send(track, heard.currentTime + late);
-      return false;
+      const near = Math.abs(apart) <= CLOSE;
+      if (Math.abs(apart) > 0.5) send(track, heard.currentTime);
+      else track.playbackRate = near ? 1 : Math.min(2, Math.max(0.5, 1 - 4 * apart));
+      return near;
     }
 
     function sound(track) {
       heard = track;
+      heard.playbackRate = 1;
       waited = 0;
       for (const each of tracks) {
         each.volume = each === heard ? 1 : HUSHED;
