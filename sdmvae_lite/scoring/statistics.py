@@ -173,7 +173,7 @@ def crossed_error(
 def welch_error(first: ArrayLike, second: ArrayLike) -> Measured:
     """Return the difference of two means of single numbers, as Welch's t-test (1947) takes it.
 
-    The error is infinite where a side has fewer than two; where one has none, the difference is NaN.
+    The error is infinite where a side has fewer than two, and the number NaN where one has none.
 
     >>> print(f"{welch_error([3.1, 3.3, 3.2], [2.9, 3.0, 2.8]).interval():.2f}")
     0.30 [0.07, 0.53]
