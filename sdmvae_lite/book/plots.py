@@ -12,8 +12,8 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib import cycler
 from matplotlib.axes import Axes
+from matplotlib.rcsetup import cycler
 
 from ..config import FAMILIES, SAMPLE_RATE, STFTConfig
 from ..training.fit import History
@@ -40,7 +40,6 @@ def use_style() -> None:
     # Colab, whose dark page is no black, gets a white ground; JupyterLab gives one by itself
     ground = "white" if "google.colab" in sys.modules else "none"
     lines = [COLOURS["VAE"], COLOURS["SDM-VAE"], COLOURS["VSC"], "#a4508b"]
-    ink = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
     plt.rcParams.update(
         {
             "figure.figsize": (5.2, 3.2),
@@ -53,8 +52,13 @@ def use_style() -> None:
             "axes.spines.top": False,
             "axes.spines.right": False,
             "legend.frameon": False,
+            "text.color": GREY,
+            "axes.labelcolor": GREY,
+            "axes.edgecolor": GREY,
+            "xtick.color": GREY,
+            "ytick.color": GREY,
+            "grid.color": GREY,
         }
-        | dict.fromkeys((*ink, "grid.color"), GREY)
     )
 
 
