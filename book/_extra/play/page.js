@@ -413,10 +413,10 @@
   function readFields() {
     const [first, last, from, to] = ["first", "last", "from", "to"].map((name) => Number($(name).value));
     const instant = (s) => Math.round((s * sound.RATE) / shown.own.analysis.hop);
-    const rows = [first, last].map((n) => Math.max(0, Math.min(shown.code.cols, n) - 1)).sort((a, b) => a - b);
+    const row = (n) => Math.max(0, Math.min(shown.code.cols, Math.round(n)) - 1);
     const start = Math.max(0, Math.min(instants() - 1, instant(from)));
     const stop = instant(to) >= instants() ? END : Math.max(start, instant(to) - 1);
-    select([...rows, start, stop]);
+    select([row(first), Math.max(row(first), row(last)), start, stop]);
   }
 
   function listenToControls() {
