@@ -26,7 +26,14 @@ EMBEDDED = re.compile(
 )
 # What has the colour of the text around it, in both themes: a name, punctuation, a space.
 PLAIN = re.compile(r'<span class="(?:n|p|w|pre)">([^<]*)</span>')
-TWICE = re.compile(r'(href="#([\w.]+)") title="\2"')  # a title that says what the link says
+TWICE = re.compile(
+    r'(href="#([\w.]+)") title="\2"'
+)  # a title that says what the link says
+# A label that hides what it labels, and a list whose items are entries of a bibliography.
+SAID_BETTER = {
+    '<summary aria-label="Toggle hidden content">': "<summary>",
+    '<div role="list" class="citation-list">': '<div class="citation-list">',
+}
 SMALL = 1000  # characters that cost less in the page than another file
 IMAGE = re.compile(r"<img\b[^>]*>")
 AUDIO = re.compile(r"<audio\b[^>]*>")
@@ -114,6 +121,18 @@ def lazy(tag: str, files: dict[str, Path]) -> str:
     return with_attributes(tag, attributes)
 
 
+def without(files: list[Any], unused: list[str]) -> list[Any]:
+    """Return the scripts or styles that have none of the words in their name or text."""
+    return [
+        file
+        for file in files
+        if not any(
+            word in f"{file.filename} {file.attributes}".lower()
+            for word in unused
+        )
+    ]
+
+
 def lighten(
     app: Sphinx,
     pagename: str,
@@ -124,42 +143,35 @@ def lighten(
     """Have a page hold its text alone, and load what it uses."""
     body = context.get("body", "")
     if body:
-        address = context["pathto"](MEDIA, True)
-        body = move_out(body, Path(app.outdir) / MEDIA, address)
-        files = {
-            name: Path(app.srcdir) / source
-            for source, name in app.builder.images.items()
-        }
-        files |= {
-            path.name: path
-            for path in (Path(app.outdir) / MEDIA).glob("*.png")
-        }
+        media = Path(app.outdir) / MEDIA
+        body = move_out(body, media, context["pathto"](MEDIA, True))
         body = PLAIN.sub(
             r"\1", PLAIN.sub(r"\1", body)
         )  # one may hold another
         body = TWICE.sub(r"\1", body)
+        for said, better in SAID_BETTER.items():
+            body = body.replace(said, better)
+        files = {
+            name: Path(app.srcdir) / source
+            for source, name in app.builder.images.items()
+        }
+        files |= {path.name: path for path in media.glob("*.png")}
         body = IMAGE.sub(lambda match: lazy(match[0], files), body)
         body = AUDIO.sub(
-            lambda match: match[0].replace('"metadata"', '"none"'), body
-        )
-        context["body"] = AUDIO.sub(
             lambda match: with_attributes(match[0], {"preload": "none"}),
             body,
         )
+        context["body"] = body
     context["metatags"] = VIEWPORT.sub("", context.get("metatags", ""))
-    unused = (
-        ["widget-state"]
-        if 'class="math' in body
-        else ["widget-state", "mathjax"]
-    )
-    context["script_files"] = [
-        script
-        for script in context["script_files"]
-        if not any(
-            word in f"{script.filename} {script.attributes}".lower()
-            for word in unused
-        )
-    ]
+    unused = ["widget-state"]
+    unused += ["mathjax"] if 'class="math' not in body else []
+    unused += ["design-tabs", "sphinx-design"] if "sd-" not in body else []
+    context["script_files"] = without(context["script_files"], unused)
+    context["css_files"] = without(context["css_files"], unused)
+    for button in context.get("header_buttons", []):
+        for each in [button, *button.get("buttons", [])]:
+            if each.get("icon") == "fab fa-github":  # a font for one sign
+                each["icon"] = "fa-solid fa-code-branch"
 
 
 def lighten_pictures(app: Sphinx, failed: Exception | None) -> None:
