@@ -3,7 +3,9 @@ import pytest
 import torch
 
 from sdmvae_lite.book import checks
-from sdmvae_lite.book.checks import agree
+from sdmvae_lite.book.checks import agree, finding
+from sdmvae_lite.config import get_preset
+from sdmvae_lite.speech.corpora import load_corpus
 
 
 def test_agreement_is_printed_with_its_distance(capsys):
@@ -53,3 +55,16 @@ def test_a_notebook_shows_a_tick_and_folds_the_numbers(capsys, monkeypatch):
         agree("worlds apart", 0.0, 1.0, within=0.1)
     assert len(shown) == 1
     assert not capsys.readouterr().out
+
+
+def test_a_finding_must_hold_in_the_run_that_the_book_shows(capsys):
+    corpus, laptop, smoke = (
+        load_corpus("synthetic", minutes=1),
+        *map(get_preset, ("laptop", "smoke")),
+    )
+    finding("two is more than one", True, laptop, corpus)
+    finding("one is more than two", False, smoke, corpus)
+    printed = capsys.readouterr().out
+    assert printed == "here too: two is more than one\nnot in this run: one is more than two\n"
+    with pytest.raises(AssertionError, match="one is more than two"):
+        finding("one is more than two", False, laptop, corpus)
