@@ -1,6 +1,7 @@
 """The built book in a real browser: on a laptop and on a phone, with no network."""
 
 import functools
+import re
 import shutil
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
@@ -71,6 +72,15 @@ def test_links_inside_the_book_lead_somewhere(book):
             if not target.is_file() or (place and place not in read(target).places):
                 dead.append(f"{name}: {link.geturl()}")
     assert not dead
+
+
+@pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
+def test_code_names_equations_by_the_numbers_that_a_page_shows(book, path):
+    chapter = int(path.stem[:2])
+    shown = re.findall(r'class="eqno">\(([\d.]+)\)', (book / f"{path.stem}.html").read_text())
+    assert shown == [f"{chapter}.{number}" for number in range(1, len(shown) + 1)]
+    code = "\n".join(cell.source for cell in cells(path, "code"))
+    assert set(re.findall(r"eqs?\. \(([\w.]+)\)", code.replace("paper's eq", ""))) <= set(shown)
 
 
 def check_mathematics_is_typeset(page):

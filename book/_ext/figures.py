@@ -27,27 +27,16 @@ def caption(alternative: str) -> str:
 
 def elements(node: nodes.Node, kind: str) -> list[nodes.container]:
     """Return what MyST-NB marked as ``kind`` below ``node``: cells, or outputs of a cell."""
-    return [
-        each
-        for each in node.findall(nodes.container)
-        if each.get("nb_element") == kind
-    ]
+    return [each for each in node.findall(nodes.container) if each.get("nb_element") == kind]
 
 
 def number_figures(_app: Sphinx, document: nodes.document) -> None:
     """Put the first picture of each cell with an alternative text into a figure with a caption."""
     count = 0
     for cell in elements(document, "cell_code"):
-        alternative = (
-            cell["cell_metadata"]
-            .get("mystnb", {})
-            .get("image", {})
-            .get("alt")
-        )
+        alternative = cell["cell_metadata"].get("mystnb", {}).get("image", {}).get("alt")
         outputs = elements(cell, "mime_bundle") if alternative else []
-        pictures = [
-            each for each in outputs if any(each.findall(nodes.image))
-        ] or outputs
+        pictures = [each for each in outputs if any(each.findall(nodes.image))] or outputs
         for picture in pictures[:1]:
             count += 1
             figure = nodes.figure(ids=[f"figure-{count}"])

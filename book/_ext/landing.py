@@ -47,10 +47,7 @@ def voices() -> dict:
 
     spoken = {each.id: each for each in load_corpus("synthetic").test}
     waveform = spoken[SENTENCES[0]].waveform()
-    return {
-        name: resynthesise(load_pretrained(MODELS[name]), waveform)
-        for name in CODES
-    }
+    return {name: resynthesise(load_pretrained(MODELS[name]), waveform) for name in CODES}
 
 
 def strip(code: np.ndarray) -> np.ndarray:
@@ -62,9 +59,7 @@ def strip(code: np.ndarray) -> np.ndarray:
     from matplotlib import colormaps
 
     sizes = np.abs(code[:, np.argsort(np.abs(code).mean(axis=0))])
-    picture = colormaps["viridis"](
-        (sizes / np.quantile(sizes, 0.99)).T
-    )  # clips at 1
+    picture = colormaps["viridis"]((sizes / np.quantile(sizes, 0.99)).T)  # clips at 1
     return np.round(255 * picture[..., :3]).astype(np.uint8)
 
 
@@ -88,9 +83,7 @@ def write_files(folder: Path) -> None:
             subtype="PCM_16",
         )
     for name, each in made.items():
-        Image.fromarray(strip(each.output.code.numpy())).save(
-            folder / f"{name}.png"
-        )
+        Image.fromarray(strip(each.output.code.numpy())).save(folder / f"{name}.png")
 
 
 def player(seconds: float) -> str:
@@ -111,9 +104,7 @@ def player(seconds: float) -> str:
         for name in CODES
     )
     style, script = (
-        files("sdmvae_lite.book")
-        .joinpath(f"widgets.{kind}")
-        .read_text("utf-8")
+        files("sdmvae_lite.book").joinpath(f"widgets.{kind}").read_text("utf-8")
         for kind in ("css", "js")
     )
     return (
@@ -137,11 +128,7 @@ def table() -> str:
     records = read_records(results_folder(), "speechocean762")
     trainings = min(len(records[row]) for row in ROWS)
     utterances = records[next(iter(ROWS))][0].utterances["speaker"]
-    lines = [
-        "".join(
-            f'<th scope="col">{title}</th>' for title, _ in SCORES.values()
-        )
-    ]
+    lines = ["".join(f'<th scope="col">{title}</th>' for title, _ in SCORES.values())]
     for row, label in ROWS.items():
         cells = (
             f"<td>{row_means(records[row], measure).mean():{spec}}"
@@ -174,11 +161,7 @@ class Player(Directive):
         from sdmvae_lite.config import SAMPLE_RATE
 
         reference = voices()[CODES[0]].reference
-        return [
-            nodes.raw(
-                "", player(len(reference) / SAMPLE_RATE), format="html"
-            )
-        ]
+        return [nodes.raw("", player(len(reference) / SAMPLE_RATE), format="html")]
 
 
 class Table(Directive):
@@ -187,20 +170,14 @@ class Table(Directive):
     def run(self) -> list[nodes.Node]:
         from sdmvae_lite.table.records import results_folder
 
-        self.state.document.settings.env.note_dependency(
-            str(results_folder())
-        )
+        self.state.document.settings.env.note_dependency(str(results_folder()))
         return [nodes.raw("", table(), format="html")]
 
 
 def add_files(app: Sphinx, failed: Exception | None) -> None:
     """Write sounds and pictures beside the landing page, if it plays."""
     page = Path(app.outdir) / "index.html"
-    if (
-        not failed
-        and page.exists()
-        and 'class="landing"' in page.read_text(encoding="utf-8")
-    ):
+    if not failed and page.exists() and 'class="landing"' in page.read_text(encoding="utf-8"):
         write_files(Path(app.outdir) / FOLDER)
 
 

@@ -21,14 +21,10 @@ from sphinx.application import Sphinx
 
 MEDIA = "_media"
 # A value of an attribute, whichever: src, data-src, href.
-EMBEDDED = re.compile(
-    r'(?<==")data:(?:audio|image)/([\w.-]+)(?:\+xml)?;base64,([^"]+)(?=")'
-)
+EMBEDDED = re.compile(r'(?<==")data:(?:audio|image)/([\w.-]+)(?:\+xml)?;base64,([^"]+)(?=")')
 # What has the colour of the text around it, in both themes: a name, punctuation, a space.
 PLAIN = re.compile(r'<span class="(?:n|p|w|pre)">([^<]*)</span>')
-TWICE = re.compile(
-    r'(href="#([\w.]+)") title="\2"'
-)  # a title that says what the link says
+TWICE = re.compile(r'(href="#([\w.]+)") title="\2"')  # a title that says what the link says
 # A label that hides what it labels, and a list whose items are entries of a bibliography.
 SAID_BETTER = {
     '<summary aria-label="Toggle hidden content">': "<summary>",
@@ -37,9 +33,7 @@ SAID_BETTER = {
 SMALL = 1000  # characters that cost less in the page than another file
 IMAGE = re.compile(r"<img\b[^>]*>")
 AUDIO = re.compile(r"<audio\b[^>]*>")
-VIEWPORT = re.compile(
-    r'<meta name="viewport"[^>]*>'
-)  # which the theme has said before
+VIEWPORT = re.compile(r'<meta name="viewport"[^>]*>')  # which the theme has said before
 # How far 256 colours may be from the picture, in one channel of 255, on average.
 NEAR = 1.5
 
@@ -55,13 +49,9 @@ def fewer_colours(png: bytes) -> bytes:
         picture = opened.convert("RGBA")
     opaque = picture.getextrema()[3][0] == 255
     picture = picture.convert("RGB") if opaque else picture
-    method = (
-        Image.Quantize.MEDIANCUT if opaque else Image.Quantize.FASTOCTREE
-    )
+    method = Image.Quantize.MEDIANCUT if opaque else Image.Quantize.FASTOCTREE
     few = picture.quantize(256, method=method, dither=Image.Dither.NONE)
-    apart = np.asarray(picture, dtype=int) - np.asarray(
-        few.convert(picture.mode), dtype=int
-    )
+    apart = np.asarray(picture, dtype=int) - np.asarray(few.convert(picture.mode), dtype=int)
     file = io.BytesIO()
     few.save(file, format="PNG", optimize=True)
     near = np.abs(apart).mean() <= NEAR
@@ -109,15 +99,9 @@ def lazy(tag: str, files: dict[str, Path]) -> str:
     attributes: dict[str, object] = {"loading": "lazy", "decoding": "async"}
     found = re.search(r'\ssrc="([^"]+)"', tag)
     file = files.get(found[1].rsplit("/", 1)[-1]) if found else None
-    if (
-        file is not None
-        and file.suffix == ".png"
-        and not re.search(r"\s(style|width)=", tag)
-    ):
+    if file is not None and file.suffix == ".png" and not re.search(r"\s(style|width)=", tag):
         with Image.open(file) as picture:
-            attributes |= zip(
-                ("width", "height"), picture.size, strict=True
-            )
+            attributes |= zip(("width", "height"), picture.size, strict=True)
     return with_attributes(tag, attributes)
 
 
@@ -126,10 +110,7 @@ def without(files: list[Any], unused: list[str]) -> list[Any]:
     return [
         file
         for file in files
-        if not any(
-            word in f"{file.filename} {file.attributes}".lower()
-            for word in unused
-        )
+        if not any(word in f"{file.filename} {file.attributes}".lower() for word in unused)
     ]
 
 
@@ -145,16 +126,11 @@ def lighten(
     if body:
         media = Path(app.outdir) / MEDIA
         body = move_out(body, media, context["pathto"](MEDIA, True))
-        body = PLAIN.sub(
-            r"\1", PLAIN.sub(r"\1", body)
-        )  # one may hold another
+        body = PLAIN.sub(r"\1", PLAIN.sub(r"\1", body))  # one may hold another
         body = TWICE.sub(r"\1", body)
         for said, better in SAID_BETTER.items():
             body = body.replace(said, better)
-        files = {
-            name: Path(app.srcdir) / source
-            for source, name in app.builder.images.items()
-        }
+        files = {name: Path(app.srcdir) / source for source, name in app.builder.images.items()}
         files |= {path.name: path for path in media.glob("*.png")}
         body = IMAGE.sub(lambda match: lazy(match[0], files), body)
         body = AUDIO.sub(
@@ -176,9 +152,7 @@ def lighten(
 
 def lighten_pictures(app: Sphinx, failed: Exception | None) -> None:
     """Take colours from the pictures that Sphinx has copied."""
-    for path in (
-        (Path(app.outdir) / "_images").glob("*.png") if not failed else ()
-    ):
+    for path in (Path(app.outdir) / "_images").glob("*.png") if not failed else ():
         content = path.read_bytes()
         fewer = fewer_colours(content)
         if fewer != content:
@@ -186,8 +160,6 @@ def lighten_pictures(app: Sphinx, failed: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    app.connect(
-        "html-page-context", lighten, priority=900
-    )  # after MathJax has been added
+    app.connect("html-page-context", lighten, priority=900)  # after MathJax has been added
     app.connect("build-finished", lighten_pictures)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

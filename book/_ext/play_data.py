@@ -43,18 +43,14 @@ def pack(model: VAE) -> bytes:
         full = value.detach().float().contiguous()
         half = full.half()
         packed[key] = half if torch.equal(half.float(), full) else full
-    return save(
-        packed, metadata={"model": json.dumps(to_dict(model.config))}
-    )
+    return save(packed, metadata={"model": json.dumps(to_dict(model.config))})
 
 
 def flac(waveform: np.ndarray) -> bytes:
     """Return a waveform (n_samples,) at 16 kHz as a FLAC file, its largest sample near 1."""
     file = io.BytesIO()
     level = 0.99 * waveform / np.abs(waveform).max()
-    soundfile.write(
-        file, level, SAMPLE_RATE, format="FLAC", subtype="PCM_16"
-    )
+    soundfile.write(file, level, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
     return file.getvalue()
 
 
@@ -66,19 +62,13 @@ def write_script(folder: Path, name: str, content: bytes) -> None:
 
 def draw(path: Path, utterance: Utterance, models: dict[str, VAE]) -> None:
     """Draw an utterance as it is and through each model, beside its code."""
-    results = {
-        name: resynthesise(model, utterance.waveform())
-        for name, model in models.items()
-    }
+    results = {name: resynthesise(model, utterance.waveform()) for name, model in models.items()}
     figure = Figure((8, 8), dpi=90, layout="constrained")
     left, right = figure.subplots(len(results) + 1, 2, sharex=True).T
     first = next(iter(results.values()))
     peak_db = 10 * np.log10(first.power.max())
     spectra = {"original": first.power}
-    spectra |= {
-        name: np.exp(each.output.log_variance.numpy())
-        for name, each in results.items()
-    }
+    spectra |= {name: np.exp(each.output.log_variance.numpy()) for name, each in results.items()}
     for ax, (name, power) in zip(left, spectra.items(), strict=True):
         plot_spectrogram(power, ax, peak_db=peak_db)
         ax.set_title(name)
@@ -94,31 +84,19 @@ def draw(path: Path, utterance: Utterance, models: dict[str, VAE]) -> None:
 def write_data(folder: Path) -> None:
     """Write models, sentences, their list and the picture into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    models = {
-        label: load_pretrained(name) for label, name in MODELS.items()
-    }
-    spoken = {
-        utterance.id: utterance
-        for utterance in load_corpus("synthetic").test
-    }
-    sentences = {
-        f"sentence-{i}": spoken[name] for i, name in enumerate(SENTENCES, 1)
-    }
+    models = {label: load_pretrained(name) for label, name in MODELS.items()}
+    spoken = {utterance.id: utterance for utterance in load_corpus("synthetic").test}
+    sentences = {f"sentence-{i}": spoken[name] for i, name in enumerate(SENTENCES, 1)}
     for label, name in MODELS.items():
         write_script(folder, name, pack(models[label]))
     for name, sentence in sentences.items():
         write_script(folder, name, flac(sentence.waveform()))
     listed = {
-        "models": [
-            {"name": name, "label": label} for label, name in MODELS.items()
-        ],
+        "models": [{"name": name, "label": label} for label, name in MODELS.items()],
         "sentences": [
-            {"name": name, "label": sentence.source.text}
-            for name, sentence in sentences.items()
+            {"name": name, "label": sentence.source.text} for name, sentence in sentences.items()
         ],
     }
-    (folder / "list.js").write_text(
-        f"const playList = {json.dumps(listed)};\n", encoding="utf-8"
-    )
+    (folder / "list.js").write_text(f"const playList = {json.dumps(listed)};\n", encoding="utf-8")
     with matplotlib.rc_context({"font.size": 8}):
         draw(folder / "still.png", sentences["sentence-1"], models)
