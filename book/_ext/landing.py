@@ -40,7 +40,6 @@ def voices() -> dict:
         MODELS,
         SENTENCES,
     )  # loads torch, which other pages do without
-
     from sdmvae_lite.model.pretrained import load_pretrained
     from sdmvae_lite.scoring.resynthesis import resynthesise
     from sdmvae_lite.speech.corpora import load_corpus

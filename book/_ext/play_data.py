@@ -13,10 +13,10 @@ import matplotlib
 import numpy as np
 import soundfile
 import torch
-from light_pages import fewer_colours
 from matplotlib.figure import Figure
 from safetensors.torch import save
 
+from light_pages import fewer_colours
 from sdmvae_lite.book.plots import plot_code, plot_spectrogram
 from sdmvae_lite.config import SAMPLE_RATE, to_dict
 from sdmvae_lite.model.models import VAE
