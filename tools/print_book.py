@@ -7,6 +7,7 @@ the sheets are numbered through. Sounds are lines that say what there is to hear
 import argparse
 import functools
 import html
+import io
 import os
 import re
 import shutil
@@ -19,6 +20,8 @@ import yaml
 from playwright.sync_api import Browser, sync_playwright
 from pypdf import PdfReader, PdfWriter
 from pypdf.annotations import Link
+
+from sdmvae_lite.store import write
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SIZE = {"format": "A4", "print_background": True}
@@ -98,9 +101,9 @@ def join(printed: dict[str, Path], contents: Path, target: Path) -> None:
         box = (60, top - LINE + 4, 535, top + 4)
         writer.add_annotation(i // PER_SHEET, Link(rect=box, target_page_index=start))
     writer.compress_identical_objects()
-    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
-        writer.write(file)
-    Path(file.name).replace(target)
+    content = io.BytesIO()
+    writer.write(content)
+    write(target, content.getvalue())
 
 
 def print_book(book: Path, toc: Path, name: str, target: Path) -> None:
