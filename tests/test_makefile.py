@@ -59,7 +59,9 @@ def test_make_book_builds_in_a_folder_with_a_space(project, make):
         shutil.copytree(ROOT / "book" / name, project / "book" / name)
     for name in ("_config.yml", "book/references.bib"):
         shutil.copy(ROOT / name, project / name)
-    (project / "_toc.yml").write_text("format: jb-book\nroot: index\n", encoding="utf-8")
+    contents = "format: jb-book\nroot: index\nchapters:\n  - file: other\n"
+    (project / "_toc.yml").write_text(contents, encoding="utf-8")
+    (project / "book" / "other.md").write_text("# Another page\n", encoding="utf-8")
     (project / "sdmvae_lite").mkdir()
     cells = [
         nbformat.v4.new_markdown_cell("# A page"),

@@ -132,6 +132,8 @@ def test_page_is_whole_and_asks_nobody(visit, name):
     wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     assert wide <= 0, f"{wide} pixels stand out to the right"
 
+    load = "all => Promise.all(all.map(i => ((i.loading = 'eager'), i.decode().catch(() => {}))))"
+    page.eval_on_selector_all("article img", load)  # what would wait until it is scrolled to
     images = page.eval_on_selector_all(
         "article img",
         "all => all.map(i => ({src: i.src.slice(0, 80), alt: i.alt, width: i.naturalWidth}))",
@@ -216,7 +218,9 @@ def test_a_failing_cell_fails_the_build(tmp_path, cell, fails):
         shutil.copy(ROOT / name, tmp_path / name)
     for name in ("_static", "_extra", "_ext", "_templates"):
         shutil.copytree(ROOT / "book" / name, tmp_path / "book" / name)
-    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: index\n", encoding="utf-8")
+    contents = "format: jb-book\nroot: index\nchapters:\n  - file: other\n"
+    (tmp_path / "_toc.yml").write_text(contents, encoding="utf-8")
+    (tmp_path / "book" / "other.md").write_text("# Another page\n", encoding="utf-8")
     cells = [nbformat.v4.new_markdown_cell("# A page"), nbformat.v4.new_code_cell(cell)]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "book" / "index.ipynb")
 

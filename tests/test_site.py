@@ -105,7 +105,7 @@ def test_a_page_is_light_and_shuts_nobody_out(visit, book, name):
     page.evaluate(ONE_OF_EACH)
     assert not findings(page, RULES)
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
-    page.wait_for_function("() => document.getAnimations().length === 0")
+    page.evaluate("for (const each of document.getAnimations()) each.finish()")
     assert not findings(page, COLOURS)
 
     page.set_viewport_size({"width": 320, "height": 640})
@@ -161,7 +161,7 @@ def test_a_drawer_is_as_high_as_the_window(visit, width):
     page = visit.open("index.html")
     page.set_viewport_size({"width": width, "height": 700})
     page.locator(".primary-toggle").filter(visible=True).click()
-    page.wait_for_function("() => document.getAnimations().length === 0")
+    page.evaluate("for (const each of document.getAnimations()) each.finish()")
     box = page.locator("#pst-primary-sidebar-modal").bounding_box()
     assert box["height"] >= 700
 
@@ -181,6 +181,7 @@ def printed(page, path, theme):
 
 def test_a_printed_chapter_has_lost_nothing_from_dark_mode_too(visit, tmp_path):
     page = visit.open(f"{CHAPTERS[0]}.html")
+    visit.read_to_the_end()
     sheets = printed(page, tmp_path / "light.pdf", "light")
     drawn = [sheet.get_contents().get_data() for sheet in sheets]
     dark = printed(page, tmp_path / "dark.pdf", "dark")

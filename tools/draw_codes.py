@@ -5,6 +5,7 @@
 The sentence and the models are those of the landing page; run it once the weights have changed.
 """
 
+import argparse
 import io
 import sys
 from pathlib import Path
@@ -13,19 +14,18 @@ import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
 
+from sdmvae_lite.book.plots import DYNAMIC_RANGE_DB, use_style
+from sdmvae_lite.config import SAMPLE_RATE
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "book" / "_ext"))
-
-from landing import strip, voices  # noqa: E402
-
-from sdmvae_lite.book.plots import DYNAMIC_RANGE_DB, use_style  # noqa: E402
-from sdmvae_lite.config import SAMPLE_RATE  # noqa: E402
-
 INKS = {"light": "#1f2328", "dark": "#f0f6fc"}  # of text, on GitHub's pages
 
 
 def draw(ink: str) -> bytes:
     """Return the picture as a PNG file, transparent, with text in the colour ``ink``."""
+    sys.path.insert(0, str(ROOT / "book" / "_ext"))
+    from landing import strip, voices
+
     use_style()
     plt.rcParams.update(dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color"), ink))
     figure, (above, *below) = plt.subplots(3, figsize=(7, 4.6), sharex=True, dpi=100)
@@ -53,7 +53,11 @@ def draw(ink: str) -> bytes:
     return few.getvalue()
 
 
-def main(folder: Path = ROOT / "book" / "_static") -> None:
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    folder = ROOT / "book" / "_static"
+    parser.add_argument("--out", type=Path, default=folder, help="folder of the pictures")
+    folder = parser.parse_args(arguments).out
     for page, ink in INKS.items():
         (folder / f"codes-{page}.png").write_bytes(draw(ink))
 
