@@ -36,10 +36,7 @@ SCORES = {
 @functools.cache
 def voices() -> dict:
     """Return a `Resynthesis` of one synthetic sentence by each of CODES."""
-    from play_data import (
-        MODELS,
-        SENTENCES,
-    )  # loads torch, which other pages do without
+    from play_data import MODELS, SENTENCES  # loads torch, which other pages do without
     from sdmvae_lite.model.pretrained import load_pretrained
     from sdmvae_lite.scoring.resynthesis import resynthesise
     from sdmvae_lite.speech.corpora import load_corpus

@@ -8,9 +8,7 @@ from sphinx.application import Sphinx
 def add_data(app: Sphinx, failed: Exception | None) -> None:
     """Write what the page plays with, if the book has that page and could be rendered."""
     if not failed and "play" in app.env.found_docs:
-        from play_data import (
-            write_data,
-        )  # loads torch, which books without the page do without
+        from play_data import write_data  # loads torch, which other books do without
 
         write_data(Path(app.outdir) / "play")
 

@@ -197,18 +197,26 @@ def _stops(
     height: float,
 ) -> str:
     """Return the figure at each of ``shown``, and at all other stops for a script to fetch."""
-    heaviest = max(len(_png(draw, setting, height)[0]) for setting in shown)
+    figures = [_png(draw, setting, height) for setting in shown]
+    heaviest = max(len(png) for png, _ in figures)
     kept = _thinned(controls, shown, min(MOST_STOPS, MOST_BYTES // heaviest))
-    others = (dict(zip(kept, values, strict=True)) for values in itertools.product(*kept.values()))
     rows: dict[str, str] = {}
-    for setting in (*shown, *others):
-        place = " ".join(str(values.index(setting[name])) for name, values in kept.items())
+    for setting, figure in zip(shown, figures, strict=True):
+        place = _place(setting, kept)
+        rows.setdefault(place, _image(*figure, place))
+    for chosen in itertools.product(*kept.values()):
+        setting = dict(zip(kept, chosen, strict=True))
+        place = _place(setting, kept)
         if place not in rows:
-            figure = _png(draw, setting, height)
-            rows[place] = (_image if setting in shown else _later)(*figure, place)
+            rows[place] = _later(*_png(draw, setting, height), place)
     texts = {name: [_text(value) for value in values] for name, values in kept.items()}
     data = html.escape(json.dumps(texts))
     return "\n".join([f'<figure-stops data-controls="{data}">', *rows.values(), "</figure-stops>"])
+
+
+def _place(setting: Mapping[str, object], kept: Mapping[str, list]) -> str:
+    """Return where a setting stands among the values that are kept."""
+    return " ".join(str(values.index(setting[name])) for name, values in kept.items())
 
 
 def _thinned(
