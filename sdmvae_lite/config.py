@@ -2,7 +2,7 @@
 
 The defaults are the paper's protocol (Section 4.1), so ``STFTConfig()``, ``ModelConfig()`` and
 ``TrainingConfig()`` read as a description of the paper's standard VAE with m = 32. See
-:doc:`12_bring_your_own_speech`.
+:doc:`15_bring_your_own_speech`.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def test_a_training_by_the_recipe_takes_minutes():
 def test_the_released_code_ran_on_the_speech_of_the_records():
     assert RELEASED["corpus"] == ROWS["vae-32"][0].corpus
     assert re.fullmatch("[0-9a-f]{40}", RELEASED["commit"])
-    chapter = (BOOK / "15_paper_code_and_book.ipynb").read_text(encoding="utf-8")
+    chapter = (BOOK / "18_paper_code_and_book.ipynb").read_text(encoding="utf-8")
     assert f"`{RELEASED['commit'][:7]}`" in chapter
     assert RELEASED["repository"] in chapter
 

@@ -1,7 +1,7 @@
 """Dictionaries D of the sparse model z = D a, and what to know of one before using it.
 
 A dictionary is a float tensor of shape (m, k): k atoms of unit Euclidean norm as columns.
-See :doc:`09_build_dictionaries`.
+See :doc:`11_build_dictionaries`.
 """
 
 from __future__ import annotations

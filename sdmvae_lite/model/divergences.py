@@ -2,8 +2,8 @@ r"""Every divergence of the book, as a pure function named as its chapter names 
 
 All take tensors that broadcast to one shape and return one value per element: sum over the last
 axis for the divergence of a frame. Logarithms are natural. All are finite and differentiable in
-float32 wherever the true value is finite. Chapters :doc:`07_variational_sparse_coding` and
-:doc:`08_sparsity_promoting_prior` derive those of sparse codes.
+float32 wherever the true value is finite. Chapters :doc:`08_variational_sparse_coding` and
+:doc:`09_sparsity_promoting_prior` derive those of sparse codes.
 """
 
 from __future__ import annotations

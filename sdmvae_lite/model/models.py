@@ -54,7 +54,7 @@ class VAE(nn.Module):
     """Variational autoencoder of power spectra (Leglaive et al., 2018; paper, Section 2).
 
     A subclass that changes its methods goes wherever these three go: see
-    :doc:`12_bring_your_own_speech`. A configuration of another model is a ValueError.
+    :doc:`15_bring_your_own_speech`. A configuration of another model is a ValueError.
     """
 
     takes = "vae"  # the ``model`` of the configurations that it is built from
@@ -143,7 +143,7 @@ class SDMVAE(VAE):
     """VAE whose code is a sparse combination of dictionary atoms (paper, Section 3).
 
     The encoder infers a, the decoder sees z = D a. D, (m, code_size) with unit-norm columns, is
-    what the configuration names unless one is given. See :doc:`10_train_sdm_vae`.
+    what the configuration names unless one is given. See :doc:`13_train_sdm_vae`.
     """
 
     takes = "sdm-vae"
@@ -183,7 +183,7 @@ class VSC(VAE):
     With ``config.pseudo_inputs`` = 0 the prior is a fixed spike and slab with P(active) = α.
     With U > 0 it is the posterior of learned pseudo-inputs, weighted for each frame by a linear
     classifier; then the mean activity of the pseudo-inputs is held to α, and the slab is eased
-    in over the first epochs. See :doc:`07_variational_sparse_coding`.
+    in over the first epochs. See :doc:`08_variational_sparse_coding`.
     """
 
     takes = "vsc"

@@ -32,7 +32,7 @@ def load_pretrained(name: str) -> VAE:
 
     It was trained on 39 speakers of speechocean762 from seed 0, by the paper's protocol or, where
     the name ends in ``-log``, by the recipe, and rounded to half precision.
-    See :doc:`13_rebuild_table_1`.
+    See :doc:`16_rebuild_table_1`.
 
     >>> load_pretrained("sdm-dct64-32").config.code_size
     64

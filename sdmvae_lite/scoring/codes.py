@@ -31,7 +31,7 @@ def code_statistics(model: VAE, utterances: Sequence[Utterance]) -> CodeStatisti
 
     Rescaling a coefficient of the code, and the decoder with it, which the SDM-VAE's objective
     leaves free, changes `hoyer` of the code, but none of the results here but ``rms``. Raises
-    ValueError if there are no utterances, or one cannot be read. See :doc:`13_rebuild_table_1`.
+    ValueError if there are no utterances, or one cannot be read. See :doc:`16_rebuild_table_1`.
     """
     outputs = (resynthesise(model, each.waveform()).output for each in as_list(utterances))
     codes, divergences = zip(*((output.code, output.kl) for output in outputs), strict=True)

@@ -59,7 +59,7 @@ def score(result: Resynthesis, speaker: str = "", utterance: str = "") -> Scores
     """Return all metrics of one resynthesis; one that is undefined leaves its reason instead.
 
     ``pesq_raw`` is computed from ``pesq_nb``; ``hoyer`` is the mean over the frames.
-    See :doc:`12_bring_your_own_speech`.
+    See :doc:`15_bring_your_own_speech`.
     """
     values: dict[str, float] = {}
     reasons: dict[str, str] = {}
@@ -85,7 +85,7 @@ def evaluate(
     progress: bool = True,
     cache: str | os.PathLike[str] | None = None,
 ) -> list[Scores]:
-    """Resynthesise and score every utterance, in the order given. See :doc:`11_score_speech`.
+    """Resynthesise and score every utterance, in the order given. See :doc:`14_score_speech`.
 
     Args:
         sample: decode samples, drawn from ``seed`` and the utterance's id; False decodes means.
@@ -167,7 +167,7 @@ def mean_scores(scores: Sequence[Scores]) -> dict[str, float]:
     """Return the mean of each metric over the utterances that it could score.
 
     Every utterance counts once, but for ``hoyer``, where every frame does. A metric that scored
-    nothing is absent; `unscored` lists what is missing and why. See :doc:`11_score_speech`.
+    nothing is absent; `unscored` lists what is missing and why. See :doc:`14_score_speech`.
     """
     means = {}
     for metric in sorted({metric for row in scores for metric in row.values}):

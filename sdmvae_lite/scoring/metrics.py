@@ -38,7 +38,7 @@ def pesq_lqo(reference: ArrayLike, estimate: ArrayLike, band: str = "nb") -> flo
     ``band`` is narrow (``nb``) or wide (``wb``). Score one sentence at a time: the standard's code
     goes wrong beyond 50 bursts of speech, see `bursts`. Where an estimate is so bad that it finds
     parts of it outside of the recording, which scores near 1, it reads beside its arrays: the same
-    waveforms may score differently each time, by some hundredths. See :doc:`11_score_speech`.
+    waveforms may score differently each time, by some hundredths. See :doc:`14_score_speech`.
 
     Raises Unscorable for silence, less than a quarter of a second, more than 90 s or 40 bursts;
     ValueError for another band, or unequal or not finite waveforms.
@@ -65,7 +65,7 @@ def pesq_raw(reference: ArrayLike, estimate: ArrayLike) -> float:
 def lqo_to_raw(lqo: float, band: str = "nb") -> float:
     """Return the raw score of an LQO: the inverse of the map of P.862.1 or P.862.2.
 
-    See :doc:`11_score_speech`.
+    See :doc:`14_score_speech`.
 
     >>> round(lqo_to_raw(4.5486), 2)
     4.5
@@ -77,7 +77,7 @@ def lqo_to_raw(lqo: float, band: str = "nb") -> float:
 def stoi(reference: ArrayLike, estimate: ArrayLike) -> float:
     """Return the short-time objective intelligibility (Taal et al., 2011).
 
-    Raises Unscorable for less than about 0.4 s of active speech. See :doc:`11_score_speech`.
+    Raises Unscorable for less than about 0.4 s of active speech. See :doc:`14_score_speech`.
     """
     return _stoi(reference, estimate, extended=False)
 
@@ -101,7 +101,7 @@ def si_sdr(reference: ArrayLike, estimate: ArrayLike) -> float:
     """Return the scale-invariant signal-to-distortion ratio in dB (Le Roux et al., 2019).
 
     Infinite for a scaled copy. Raises Unscorable if either waveform is silent, or they are
-    orthogonal. See :doc:`11_score_speech`.
+    orthogonal. See :doc:`14_score_speech`.
 
     >>> t = np.arange(16000) / 16000
     >>> s, n = np.sin(2 * np.pi * 440 * t), 0.1 * np.cos(2 * np.pi * 440 * t)
@@ -146,7 +146,7 @@ def active_dimensions(kl: Tensor, threshold: float = 0.01) -> int:
 
     It does not depend on the scale of the coefficients, as `hoyer` of a code does. ``kl`` is
     their divergence from the prior (n_frames, code_size); ValueError if it has no frame, or NaN.
-    See :doc:`10_train_sdm_vae`.
+    See :doc:`13_train_sdm_vae`.
 
     >>> import torch
     >>> active_dimensions(torch.tensor([[2.0, 0.0, 0.01], [0.0, 0.0, 0.0]]))

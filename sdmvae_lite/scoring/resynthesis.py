@@ -54,7 +54,7 @@ def code_to_waveform(model: VAE, code: Tensor, phase: np.ndarray, length: int) -
     """Return the waveform (length,) of a code, as the encoder gave it or changed by hand.
 
     With the code, the phase and the length of a `Resynthesis` this is its estimate.
-    See :doc:`10_train_sdm_vae`.
+    See :doc:`13_train_sdm_vae`.
 
     Args:
         code: (n_frames, code_size), what the encoder infers: a for the SDM-VAE, not z = D a.
@@ -88,7 +88,7 @@ def keep_largest(code: Tensor, count: int, size: Tensor | None = None) -> Tensor
 
     Of equals the first is kept. What is large is said by ``size``, shaped as the code, such as the
     price of each coefficient; None is its magnitude. Raises ValueError for a negative count, or
-    sizes of another shape. See :doc:`10_train_sdm_vae`.
+    sizes of another shape. See :doc:`13_train_sdm_vae`.
 
     >>> keep_largest(torch.tensor([[1.0, -3.0, 2.0], [0.5, 0.5, -0.5]]), 2)
     tensor([[ 0.0000, -3.0000,  2.0000],

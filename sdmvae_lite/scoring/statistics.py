@@ -23,7 +23,7 @@ def bootstrap_interval(
     With ``groups`` whole groups are drawn with replacement, each with all of its values (the
     cluster bootstrap; Field and Welsh, 2007): for utterances, give their speakers, or the
     interval is far too narrow. With few groups it is still somewhat narrow: of intervals at 95 %
-    over nine speakers, some nine in ten hold the truth. See :doc:`11_score_speech`.
+    over nine speakers, some nine in ten hold the truth. See :doc:`14_score_speech`.
 
     Args:
         values: (n,), for instance one score an utterance, or one difference of two scores.
@@ -140,7 +140,7 @@ def crossed_error(
 ) -> Measured:
     """Return what `crossed_interval` takes its interval from, of any level; raise what it does.
 
-    See :doc:`13_rebuild_table_1`.
+    See :doc:`16_rebuild_table_1`.
     """
     scores = [np.asarray(row, dtype=np.float64) for row in rows]
     if not scores:
@@ -216,7 +216,7 @@ def variance_components(rows: Sequence[ArrayLike], groups: Sequence[Hashable]) -
 
     The means of speakers, of their sentences and of rows may be any: they drop out. Speakers may
     have other numbers of sentences, and rows of trainings (unweighted means; Searle, Casella and
-    McCulloch, "Variance Components", 1992). See :doc:`13_rebuild_table_1`.
+    McCulloch, "Variance Components", 1992). See :doc:`16_rebuild_table_1`.
 
     Args:
         rows: each (n_trainings, n_utterances), as `crossed_interval` takes them; two or more.

@@ -43,7 +43,7 @@ def load_frames(
 
     `spectra.training_frames` makes them once, in memory that does not grow with the corpus. Of
     several processes, one computes and the others wait. A file that is damaged or empty is made
-    again. Writing to the array never changes the file. See :doc:`12_bring_your_own_speech`.
+    again. Writing to the array never changes the file. See :doc:`15_bring_your_own_speech`.
 
     Args:
         folder: where frames are kept; None is ``frames`` in `store.cache_folder`.

@@ -77,7 +77,7 @@ def trim(waveform: np.ndarray) -> np.ndarray:
     """Return the waveform without the quiet at its ends, `TRIM_DB` below its loudest frame.
 
     Cuts a normalised waveform where ``librosa.effects.trim``, which takes seconds to start, does.
-    See :doc:`15_paper_code_and_book`.
+    See :doc:`18_paper_code_and_book`.
     """
     frames = _centred_frames(waveform, _LEVEL_LENGTH, _LEVEL_HOP)
     power = np.square(frames, dtype=np.float32).mean(axis=1)
@@ -90,7 +90,7 @@ def training_frames(waveform: ArrayLike, stft: STFTConfig = STFTConfig()) -> np.
 
     The utterance is normalised and trimmed, or kept whole where less than a window would be left.
     The spectra are ``|stft|²`` within 1e-5 of its largest power, several times faster. Raises
-    ValueError where `stft` or `normalise` does. See :doc:`12_bring_your_own_speech`.
+    ValueError where `stft` or `normalise` does. See :doc:`15_bring_your_own_speech`.
     """
     waveform = normalise(_long_enough(waveform, stft))
     trimmed = trim(waveform)

@@ -90,7 +90,7 @@ def run_grid(
 
     Each record is written to ``folder`` as soon as it is made; the same call, given again, goes on
     from records and checkpoints. Once the code of a model of one's own has changed, name another
-    folder. See :doc:`12_bring_your_own_speech`.
+    folder. See :doc:`15_bring_your_own_speech`.
 
     Before anything is trained, raise ValueError, naming it, where two runs share a name or a record
     is of another run or corpus, and OSError for a folder that cannot be written.

@@ -117,7 +117,7 @@ def read_records(folder: str | os.PathLike[str], corpus: str) -> dict[str, list[
     """Return all records of a corpus in a folder: for each row of the table its runs, by seed.
 
     Raise FileNotFoundError where there are none, and ValueError, naming the file, if one holds no
-    record, or is of other speech than the rest. See :doc:`13_rebuild_table_1`.
+    record, or is of other speech than the rest. See :doc:`16_rebuild_table_1`.
     """
     paths = sorted(Path(folder).expanduser().glob(f"{escape(corpus)}-*-seed*.json"))
     found = {path: one for path in paths if (one := read_record(path)).corpus["name"] == corpus}
@@ -141,7 +141,7 @@ def read_records(folder: str | os.PathLike[str], corpus: str) -> dict[str, list[
 def of_recipe(records: Mapping[str, list[Record]], ending: str) -> dict[str, list[Record]]:
     """Return the rows whose names end so, under their names without it; none is no error.
 
-    The same claims then judge both tables. See :doc:`13_rebuild_table_1`.
+    The same claims then judge both tables. See :doc:`16_rebuild_table_1`.
     """
     return {row.removesuffix(ending): records[row] for row in records if row.endswith(ending)}
 
@@ -156,7 +156,7 @@ def row_means(records: Sequence[Record], measure: str, decoded: str = MEAN) -> n
 
     Every utterance counts once, but for Hoyer scores, where every frame does. Utterances that a
     run could not score are left out of its mean, which is NaN where it could score none.
-    See :doc:`13_rebuild_table_1`.
+    See :doc:`16_rebuild_table_1`.
     """
     scores = scores_of(records, measure, decoded)
     weights = np.where(np.isnan(scores), 0.0, weights_of(records, measure))

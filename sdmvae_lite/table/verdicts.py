@@ -53,7 +53,7 @@ def effect(
 ) -> Estimate:
     """Return how far one side is above the other, with its interval, see `measured`.
 
-    See :doc:`13_rebuild_table_1`.
+    See :doc:`16_rebuild_table_1`.
     """
     return measured(comparison, records, decoded).interval(level)
 
@@ -101,7 +101,7 @@ def judge(claim: Claim, records: Mapping[str, Sequence[Record]]) -> Verdict:
     by an interval that is widened for their number (Bonferroni). If neither is so, and every
     comparison that does not hold is equivalent within its margin, then so is the claim. Else it is
     undecided, and `power` tells how many trainings would decide. A comparison that holds by less
-    than its margin holds. Raises as `effect` does. See :doc:`13_rebuild_table_1`.
+    than its margin holds. Raises as `effect` does. See :doc:`16_rebuild_table_1`.
     """
     found = [measured(comparison, records) for comparison in claim.comparisons]
     codes = _outcomes(claim, found)
@@ -150,7 +150,7 @@ def power(
     (`statistics.variance_components`), those of the rows that a comparison rests on. For a measure
     that the paper does not give, the means are those of the records. Which rows are the best is
     taken for known in each table, which makes an error a little too large.
-    See :doc:`13_rebuild_table_1`.
+    See :doc:`16_rebuild_table_1`.
     """
     rng = np.random.default_rng(seed)
     wanted = [
@@ -234,7 +234,7 @@ def _drawn(
 def paper_effect(comparison: Comparison) -> float:
     """Return the same difference in the paper's own table, NaN for a measure that it does not have.
 
-    See :doc:`13_rebuild_table_1`.
+    See :doc:`16_rebuild_table_1`.
 
     >>> from sdmvae_lite.table.claims import CLAIMS
     >>> round(paper_effect(CLAIMS[1].comparisons[0]), 2)

@@ -1,6 +1,6 @@
 """Algorithm 1 for every model with the methods of `VAE`: stopped early, resumable to the bit.
 
-:doc:`05_train_a_vae` builds it up, :doc:`10_train_sdm_vae` compares it with the paper by line.
+:doc:`05_train_a_vae` builds it up, :doc:`13_train_sdm_vae` compares it with the paper by line.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def fit(
     Frames are shuffled anew in every epoch, unless ``training.shuffle`` is False. Training stops
     when the validation loss, always under the same noise, has not improved for
     ``training.patience`` epochs. If it is interrupted or fails, the model gets back the weights
-    that it came with, so that the same call can be given again. See :doc:`10_train_sdm_vae`.
+    that it came with, so that the same call can be given again. See :doc:`13_train_sdm_vae`.
 
     Args:
         train: power spectra, (n_frames, n_bins), of other speakers than ``validation``.
@@ -178,7 +178,7 @@ def _batches(frames: Frames, generator: Generator, training: TrainingConfig) -> 
 def validation_losses(model: VAE, frames: Frames) -> Losses:
     """Return mean reconstruction and KL of frames (n_frames, n_bins), under noise always the same.
 
-    See :doc:`07_variational_sparse_coding`.
+    See :doc:`08_variational_sparse_coding`.
     """
     model.eval()
     device = next(model.parameters()).device
@@ -217,7 +217,7 @@ def find_device(name: str = "auto") -> torch.device:
     """Return the device ``cpu``, ``cuda``, ``cuda:1``, or ``auto``: CUDA where there is one.
 
     Another name is a ValueError, CUDA asked for and absent a RuntimeError.
-    See :doc:`12_bring_your_own_speech`.
+    See :doc:`15_bring_your_own_speech`.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

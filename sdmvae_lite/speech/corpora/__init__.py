@@ -38,7 +38,7 @@ def load_corpus(
 ) -> Corpus:
     """Load a corpus, three parts that share no speaker, and check each utterance before any work.
 
-    See :doc:`12_bring_your_own_speech`.
+    See :doc:`15_bring_your_own_speech`.
 
     Args:
         name_or_folder: ``synthetic``; ``librispeech``; ``tcd-timit:FOLDER``, for TCD-TIMIT or
