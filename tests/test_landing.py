@@ -12,10 +12,11 @@ import soundfile
 import yaml
 from chromium import NEEDS_CHROMIUM
 from PIL import Image
-from toc import BOOK, ROOT
+from toc import BOOK, ROOT, chapters, source
 
 sys.path.insert(0, str(BOOK / "_ext"))
 import landing
+import landing_map
 
 from sdmvae_lite.table.claims import CLAIMS, PAPER
 from sdmvae_lite.table.records import read_records
@@ -120,6 +121,69 @@ def test_readme_shows_what_its_tool_draws():
         assert drawn.size == committed.size
         apart = np.asarray(drawn, dtype=int) - np.asarray(committed, dtype=int)
         assert np.abs(apart).mean() < 2, "run tools/draw_codes.py"
+
+
+def titles():
+    """The chapters in order, by file name, with the titles that their pages show."""
+    return {path.stem: source(path, "markdown").split("\n")[0][2:] for path in chapters()}
+
+
+def test_the_map_has_every_chapter_in_order():
+    drawn = landing_map.draw(landing_map.read_chapters(ROOT / "_toc.yml", BOOK))
+    boxes = re.findall(r'<a href="(\w+)\.html".*?</tspan> (.*?)</text>', drawn)
+    assert boxes == list(titles().items())
+    numbers = re.findall(r'class="number">(\d+)<', drawn)
+    assert numbers == [str(1 + i) for i in range(len(boxes))]
+
+
+@pytest.fixture
+def small_book(tmp_path):
+    """A book of four chapters, the last of which needs all others; its contents and its folder."""
+    needs = {"1_one": "time", "2_two": "[one](1_one)", "3_three": "[it](1_one) and [x](4_four)"}
+    needs["4_four"] = "[one](1_one), [two](2_two) and [three](3_three)"
+    for name, asked in needs.items():
+        text = f"# Title & {name}\n\n**You need** {asked}.\n\n**It takes** [long](2_two)."
+        cell = {"cell_type": "markdown", "source": text.splitlines(keepends=True)}
+        (tmp_path / f"{name}.ipynb").write_text(json.dumps({"cells": [cell]}), encoding="utf-8")
+    numbered = {"numbered": True, "chapters": [{"file": name} for name in needs]}
+    contents = {"parts": [{"chapters": [{"file": "play"}]}, numbered]}
+    (tmp_path / "_toc.yml").write_text(yaml.safe_dump(contents), encoding="utf-8")
+    return tmp_path / "_toc.yml", tmp_path
+
+
+def test_the_map_joins_a_chapter_to_what_it_needs_itself(small_book):
+    read = landing_map.read_chapters(*small_book)
+    assert [each.title for each in read] == [f"Title & {each.file}" for each in read]
+    assert landing_map.direct(read) == {
+        "1_one": set(),
+        "2_two": {"1_one"},
+        "3_three": {"1_one"},  # what comes later is no need
+        "4_four": {"2_two", "3_three"},  # the first is behind both
+    }
+    drawn = landing_map.draw(read)
+    assert drawn.count('<path class="way"') == 4
+    assert 'aria-label="4 Title &amp; 4_four, builds on 2 and 3"' in drawn
+
+
+def test_every_chapter_is_on_a_route_and_routes_go_forward():
+    cards = INDEX.split("## Four routes")[1].split("\n## ")[0].split("grid-item-card")[1:]
+    routes = [re.findall(r"\[\]\((\w+)\)", card) for card in cards]
+    assert len(routes) == 4
+    assert all(route == sorted(set(route)) for route in routes)
+    assert set().union(*routes) == titles().keys()
+
+
+def test_readme_lists_the_chapters_and_opens_each_in_colab():
+    configured = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    address, branch = (configured["repository"][key] for key in ("url", "branch"))
+    colab = f"{configured['launch_buttons']['colab_url']}/github/{address.split('.com/')[1]}"
+    expected = [
+        f"| {number} | [{title}]({configured['html']['baseurl']}{name}.html) "
+        f"| [open]({colab}/blob/{branch}/book/{name}.ipynb) |"
+        for number, (name, title) in enumerate(titles().items(), start=1)
+    ]
+    table = README.split("\n## Chapters\n")[1].split("\n## ")[0]
+    assert [line for line in table.splitlines() if re.match(r"\| \d", line)] == expected
 
 
 driven, needs_chromium = NEEDS_CHROMIUM

@@ -2,8 +2,10 @@
 
     {landing-player}   three voices under one position, over the codes of two of them
     {landing-table}    four rows of the table, and what the records say of the paper's conclusion
+    {landing-map}      the chapters, and which build on which: see `landing_map`
 
-Both are computed when the book is built, from the package's models and from `results`.
+All are computed when the book is built: from the package's models, from `results`, and from the
+table of contents.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ import numpy as np
 from docutils import nodes
 from docutils.parsers.rst import Directive
 from sphinx.application import Sphinx
+
+import landing_map
 
 FOLDER = "landing"  # beside the page, for sounds and pictures
 CODES = ("VAE", "SDM-VAE")
@@ -170,6 +174,18 @@ class Table(Directive):
         return [nodes.raw("", table(), format="html")]
 
 
+class Map(Directive):
+    """The chapters and the ways between them, see `landing_map.draw`."""
+
+    def run(self) -> list[nodes.Node]:
+        env = self.state.document.settings.env
+        toc = Path(env.srcdir, env.config.external_toc_path)
+        chapters = landing_map.read_chapters(toc, Path(env.srcdir))
+        for path in (toc, *(Path(env.srcdir, f"{each.file}.ipynb") for each in chapters)):
+            env.note_dependency(str(path))
+        return [nodes.raw("", landing_map.draw(chapters), format="html")]
+
+
 def add_files(app: Sphinx, failed: Exception | None) -> None:
     """Write sounds and pictures beside the landing page, if it plays."""
     page = Path(app.outdir) / "index.html"
@@ -180,5 +196,6 @@ def add_files(app: Sphinx, failed: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("landing-player", Player)
     app.add_directive("landing-table", Table)
+    app.add_directive("landing-map", Map)
     app.connect("build-finished", add_files)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
