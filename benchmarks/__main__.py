@@ -11,7 +11,9 @@ from pathlib import Path
 
 import torch
 
-from . import growth, pipeline, training
+from sdmvae_lite.workers import torch_threads
+
+from . import growth, pipeline, quality, training
 from .report import draw, table
 
 FOLDER = Path(__file__).parent / "results"
@@ -22,6 +24,7 @@ SIZES = {
         "minutes": (5, 30, 120, 480),
         "budget": 0.5,
         "speech": 30,
+        "quality": (15, (5, 10, 20, 40, 80), 2.0),
     },
     # to see that it works
     "quick": {
@@ -30,6 +33,7 @@ SIZES = {
         "minutes": (0.5,),
         "budget": 0.001,
         "speech": 1,
+        "quality": (0.5, (1, 2), -0.5),
     },
 }
 
@@ -56,6 +60,8 @@ def main() -> None:
     if device == "cpu":
         results["growth"] = growth.measure(size["minutes"], size["budget"])
         results |= pipeline.measure(size["speech"], size["rounds"], cores)
+        with torch_threads(1):
+            results["seconds to a quality"] = quality.measure(*size["quality"])
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / f"{device}.json").write_text(json.dumps(results, indent=1) + "\n")
     draw(results, arguments.out / f"{device}.png")

@@ -57,7 +57,7 @@ class Averaging(torch.optim.Adam):
 CHANGES = {
     "": nullcontext,
     **{
-        f"floor {floor:g}": partial(patch, "sdmvae_lite.model.models.INPUT_FLOOR", floor)
+        f"floor {floor:g}": partial(patch, "sdmvae_lite.model.vae.INPUT_FLOOR", floor)
         for floor in (1e-10, 1e-6, 1e-4)
     },
     **{
@@ -104,11 +104,6 @@ def measured(model, training, train, validation, utterances):
     network, began = build_model(model, training.seed), time.process_time()
     history = fit(network, train, validation, training, "cpu", progress=False)
     seconds = time.process_time() - began
-    results = [resynthesise(network, utterance.waveform()) for utterance in utterances]
-    scores = {
-        name: round(float(np.mean([score(one.reference, one.estimate) for one in results])), 4)
-        for name, score in SCORES.items()
-    }
     return {
         "model": to_dict(model),
         "training": to_dict(training),
@@ -116,7 +111,16 @@ def measured(model, training, train, validation, utterances):
         "train loss": [round(value, 2) for value in history.train_loss],
         "validation loss": [round(value, 2) for value in history.validation_loss],
         "validation kl": round(history.validation_kl[-1], 2),
-        **scores,
+        **scores_of(network, utterances),
+    }
+
+
+def scores_of(network, utterances):
+    """Mean scores of the resynthesis of utterances."""
+    results = [resynthesise(network, utterance.waveform()) for utterance in utterances]
+    return {
+        name: round(float(np.mean([score(one.reference, one.estimate) for one in results])), 4)
+        for name, score in SCORES.items()
     }
 
 

@@ -32,6 +32,8 @@ def table(results: dict) -> str:
                 f"| {row['seconds']:.1f} | {step:.2f} | {row['GB above the interpreter']:.2f} |"
             )
         lines.append("")
+    if "seconds to a quality" in results:
+        lines += waited(results["seconds to a quality"], *results["ms per step and run"].values())
     for name in ("frames, times real time", "scoring"):
         if name in results:
             lines += [f"| {name} | median (min to max) |", "|---|---|"]
@@ -39,6 +41,22 @@ def table(results: dict) -> str:
             lines.append("")
     rate = results["matrix products, GFLOP/s"]
     return "\n".join([*lines, f"large float32 matrix products: {rate:.0f} GFLOP/s"])
+
+
+def waited(quality: dict, one_thread: dict, *_: dict) -> list[str]:
+    """Seconds to a quality: `fit` as measured, other loops by what a step of theirs takes."""
+    names = ("fit", "plain loop", "products alone")
+    lines = [
+        f"| seconds until PESQ is {quality['PESQ']:g} | {' | '.join(names)} |",
+        "|---|---|---|---|",
+    ]
+    for way, measured in quality["seconds"].items():
+        share = [one_thread[name]["median"] / one_thread["fit"]["median"] for name in names]
+        longest = quality["points"][way][-1]["epochs"]
+        times = [f"{measured * each:.1f}" for each in share] if measured else ["never", "-", "-"]
+        ending = "" if measured else f", {longest} epochs"
+        lines.append(f"| {way}{ending} | {' | '.join(times)} |")
+    return [*lines, ""]
 
 
 def draw(results: dict, path: Path) -> None:

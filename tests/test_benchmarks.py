@@ -19,6 +19,11 @@ def test_the_benchmarks_run_and_say_what_they_found(tmp_path):
         assert all(value["min"] > 0 for value in figures.values())
     assert [row["budget in GB"] < row["GB of frames"] for row in results["growth"]][-1]
     assert {"frames, times real time", "scoring"} <= results.keys()
+    quality = results["seconds to a quality"]
+    assert quality["seconds"].keys() == quality["points"].keys()
+    for points in quality["points"].values():
+        assert [point["epochs"] for point in points] == [1, 2]
+    assert "seconds until PESQ is -0.5" in printed
     assert (tmp_path / "cpu.png").stat().st_size > 10_000
 
 
