@@ -100,7 +100,7 @@ def ard_kl(mu: Tensor, logvar: Tensor) -> Tensor:
 
 
 def ard_kl_at(mu: Tensor, logvar: Tensor, gamma: Tensor) -> Tensor:
-    r"""Return the KL to :math:`\mathcal N(0, \gamma)` for any variances γ > 0 (paper, eq. 7).
+    r"""Return the KL to :math:`\mathcal N(0, \gamma)` for any γ > 0 (paper, eqs. 5 and 7).
 
     >>> mu, logvar = torch.tensor(0.5), torch.tensor(-1.0)
     >>> gamma = optimal_gamma(mu, logvar)
@@ -111,7 +111,10 @@ def ard_kl_at(mu: Tensor, logvar: Tensor, gamma: Tensor) -> Tensor:
 
 
 def optimal_gamma(mu: Tensor, logvar: Tensor) -> Tensor:
-    r"""Return the prior variances of least KL, :math:`\gamma = \mu^2 + \sigma^2` (paper, eq. 9)."""
+    r"""Return the prior variances of least KL, :math:`\gamma = \mu^2 + \sigma^2`.
+
+    They solve the first of the two alternating updates (paper, eqs. 8a and 9).
+    """
     return mu.square() + logvar.exp()
 
 

@@ -82,7 +82,9 @@ def fit(
 ) -> History:
     """Train ``model`` in place by Algorithm 1 and leave it with its best weights, on the CPU.
 
-    Those of a ``cosine`` schedule are its last; what follows is of the ``constant`` one.
+    A step of Adam on each mini-batch is the second of its two updates (paper, eq. 8b); the first is
+    part of a model's KL. The best weights of a ``cosine`` schedule are its last; what follows is of
+    the ``constant`` one.
 
     Frames are shuffled anew in every epoch, unless ``training.shuffle`` is False. Training stops
     when the validation loss, always under the same noise, has not improved for
