@@ -17,6 +17,11 @@ from ..config import ModelConfig, from_dict, to_dict
 from ..store import digest, write_folder
 from .models import CLASSES, VAE, build_model
 
+# The modules whose code decides what a model computes.
+MODULES = tuple(
+    f"model.{name}" for name in ("dictionaries", "divergences", "models", "sdm_vae", "vae", "vsc")
+)
+
 
 def save_model(model: VAE, folder: str | os.PathLike[str], **notes: Any) -> Path:
     """Write a model's weights and configuration to a new folder, whole or not at all.

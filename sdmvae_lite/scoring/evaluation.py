@@ -14,7 +14,7 @@ from torch import Generator
 from tqdm import tqdm
 
 from ..config import SAMPLE_RATE
-from ..model.files import describe_model
+from ..model.files import MODULES, describe_model
 from ..model.models import VAE
 from ..speech.corpora import Utterance
 from ..store import digest, keep, kept, key, method
@@ -25,7 +25,7 @@ from .resynthesis import Resynthesis, as_list, resynthesise
 # The modules and packages that decide a score.
 _METHOD = (
     *(f"scoring.{module}" for module in ("bursts", "evaluation", "metrics", "resynthesis")),
-    *(f"model.{module}" for module in ("dictionaries", "divergences", "models")),
+    *MODULES,
     *(f"speech.{module}" for module in ("spectra", "corpora.audio", "corpora.synthetic")),
     "speech.corpora.espeak",
 )

@@ -13,12 +13,11 @@ from safetensors.torch import load_file, save
 from torch import Generator, Tensor
 
 from ..config import TrainingConfig, memory_budget, to_dict
-from ..model.files import describe_model, load_state, on_cpu
+from ..model.files import MODULES, describe_model, load_state, on_cpu
 from ..model.models import VAE
 from ..store import digest, method, write
 from .batches import Frames, chunks
 
-_MODEL = "model.dictionaries", "model.divergences", "model.models"
 _TRAINING = "training.batches", "training.checkpoints", "training.fit"
 
 
@@ -95,7 +94,7 @@ def describe_run(
         "train frames": _content(train),
         "validation frames": _content(validation),
         "train frames held": "in memory" if isinstance(train, Tensor) else streamed,
-        "method": method(*_MODEL, *_TRAINING),
+        "method": method(*MODULES, *_TRAINING),
     }
 
 

@@ -1,0 +1,44 @@
+"""The paper's model: a dictionary in front of the decoder, and the price of its sparse code."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ..config import ModelConfig
+from .dictionaries import build_dictionary, check_dictionary
+from .divergences import ard_kl, optimal_gamma
+from .vae import VAE
+
+
+class SDMVAE(VAE):
+    """VAE whose code is a sparse combination of dictionary atoms (paper, Section 3).
+
+    The encoder infers a, the decoder sees z = D a. D, (m, code_size) with unit-norm columns, is
+    what the configuration names unless one is given. See :doc:`13_train_sdm_vae`.
+    """
+
+    takes = "sdm-vae"
+    dictionary: Tensor  # D, (m, code_size)
+
+    def __init__(
+        self, config: ModelConfig = ModelConfig(model="sdm-vae"), dictionary: Tensor | None = None
+    ) -> None:
+        super().__init__(config)
+        dictionary = build_dictionary(config) if dictionary is None else dictionary
+        check_dictionary(dictionary)
+        found, needed = tuple(dictionary.shape), (config.m, config.code_size)
+        if found != needed:
+            raise ValueError(f"the dictionary has shape {found}, the model needs {needed}")
+        self.register_buffer("dictionary", dictionary.clone())
+
+    def synthesis(self, code: Tensor) -> Tensor:
+        """Return z = D a, row by row: (batch, k) to (batch, m) (eq. 4)."""
+        return code @ self.dictionary.T
+
+    def kl(self, mu: Tensor, logvar: Tensor) -> Tensor:
+        """Return ½ log(1 + μ²/σ²), (batch, k) (eq. 9)."""
+        return ard_kl(mu, logvar)
+
+    def gamma(self, mu: Tensor, logvar: Tensor) -> Tensor:
+        """Return the optimal prior variances μ² + σ², (batch, k) (eq. 9)."""
+        return optimal_gamma(mu, logvar)
