@@ -32,13 +32,13 @@ class SDMVAE(VAE):
         self.register_buffer("dictionary", dictionary.clone())
 
     def synthesis(self, code: Tensor) -> Tensor:
-        """Return z = D a, row by row: (batch, k) to (batch, m) (eq. 4)."""
+        """Return z = D a, row by row: (batch, k) to (batch, m) (paper, eq. 4)."""
         return code @ self.dictionary.T
 
     def kl(self, mu: Tensor, logvar: Tensor) -> Tensor:
-        """Return ½ log(1 + μ²/σ²), (batch, k) (eq. 9)."""
+        """Return ½ log(1 + μ²/σ²), (batch, k): the KL at the variances of paper, eq. 9."""
         return ard_kl(mu, logvar)
 
     def gamma(self, mu: Tensor, logvar: Tensor) -> Tensor:
-        """Return the optimal prior variances μ² + σ², (batch, k) (eq. 9)."""
+        """Return the optimal prior variances μ² + σ², (batch, k) (paper, eq. 9)."""
         return optimal_gamma(mu, logvar)

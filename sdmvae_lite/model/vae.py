@@ -79,12 +79,12 @@ class VAE(nn.Module):
         return (torch.log(frames + INPUT_FLOOR) - self.input_mean) / self.input_std
 
     def encode(self, frames: Tensor) -> tuple[Tensor, ...]:
-        """Return the code's mean and log-variance for power spectra (batch, n_bins)."""
+        """Return the code's mean and log-variance for spectra (batch, n_bins) (paper, eq. 2)."""
         hidden = torch.tanh(self.encoder_hidden(self.features(frames)))
         return self.encoder_mu(hidden), self.encoder_logvar(hidden)
 
     def decode(self, z: Tensor) -> Tensor:
-        """Return the log-variances (batch, n_bins) of latent codes (batch, m)."""
+        """Return the log-variances (batch, n_bins) of latent codes (batch, m) (paper, eq. 1)."""
         return self.decoder_log_variance(torch.tanh(self.decoder_hidden(z)))
 
     def synthesis(self, code: Tensor) -> Tensor:
@@ -123,7 +123,8 @@ def reparametrise(mu: Tensor, logvar: Tensor, generator: Noise = None) -> Tensor
 def loss(model: VAE, frames: Tensor, output: ModelOutput) -> tuple[Tensor, Tensor]:
     """Return reconstruction and regulariser per frame, scalars; their sum is the negative ELBO.
 
-    The constants that no parameter changes (log π per bin) are left out, as in the paper.
+    The expectation is over the one sample that ``output`` holds (paper, eqs. 3, 7 and 10). The
+    constants that no parameter changes (log π per bin) are left out, as in the paper.
     """
     reconstruction = complex_gaussian_nll(frames, output.log_variance).sum(dim=-1).mean()
     return reconstruction, output.kl.sum(dim=-1).mean() + model.penalty()
