@@ -124,11 +124,11 @@ def scores_of(network, utterances):
     }
 
 
-def scored_utterances(corpus):
-    """The first few utterances of every validation speaker."""
-    spoken = dict.fromkeys(corpus.speakers("validation"), 0)
+def scored_utterances(corpus, part="validation"):
+    """The first few utterances of every speaker."""
+    spoken = dict.fromkeys(corpus.speakers(part), 0)
     utterances = []
-    for utterance in corpus.validation:
+    for utterance in corpus.parts[part]:
         spoken[utterance.speaker] += 1
         if spoken[utterance.speaker] <= PER_SPEAKER:
             utterances.append(utterance)

@@ -53,8 +53,12 @@ def waited(quality: dict, one_thread: dict, *_: dict) -> list[str]:
     for way, measured in quality["seconds"].items():
         share = [one_thread[name]["median"] / one_thread["fit"]["median"] for name in names]
         longest = quality["points"][way][-1]["epochs"]
-        times = [f"{measured * each:.1f}" for each in share] if measured else ["never", "-", "-"]
-        ending = "" if measured else f", {longest} epochs"
+        times = (
+            [f"{measured * each:.1f}" for each in share]
+            if measured is not None
+            else ["never", "-", "-"]
+        )
+        ending = "" if measured is not None else f", {longest} epochs"
         lines.append(f"| {way}{ending} | {' | '.join(times)} |")
     return [*lines, ""]
 
