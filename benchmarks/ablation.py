@@ -1,6 +1,6 @@
 """What each of two changes buys, by the second: the encoder's input, and the course of the rate.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.ablation CORPUS [--out benchmarks/results/ablation.json]
+    OMP_NUM_THREADS=1 python -m benchmarks.ablation CORPUS [--out FOLDER]
 
 A constant rate shows every length in one training: of each, the best weights so far. A cosine ends
 with its length, so that every length is a training of its own. Scores are of validation speakers.
@@ -22,7 +22,7 @@ from sdmvae_lite.store import write
 
 from .recipe import scored_utterances, scores_of
 
-OUT = Path(__file__).parent / "results" / "ablation.json"
+RESULTS = Path(__file__).parents[1] / "results"
 LENGTHS = (2, 5, 10, 20, 40, 80)  # epochs
 CONSTANT = TrainingConfig(max_epochs=LENGTHS[-1], patience=LENGTHS[-1])
 SEEDS = 3
@@ -93,15 +93,16 @@ def measured(model, training, lengths, train, validation, utterances):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("corpus", help="a name or a folder, as `load_corpus` takes it")
-    parser.add_argument("--out", type=Path, default=OUT, help="file of the results")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     corpus = load_corpus(chosen.corpus)
     train, validation = (load_frames(corpus, part) for part in ("train", "validation"))
     utterances = scored_utterances(corpus)
     found = {"corpus": {"name": corpus.name, "fingerprint": corpus.fingerprint}, "points": {}}
-    if chosen.out.exists():
-        found = json.loads(chosen.out.read_text(encoding="utf-8"))
+    path = chosen.out / f"{corpus.name}-ablation.json"
+    if path.exists():
+        found = json.loads(path.read_text(encoding="utf-8"))
     for model, training, lengths in trainings():
         name = f"{model.label}, {training.schedule}, seed {training.seed}"
         missing = [n for n in lengths if f"{name}, {n} epochs" not in found["points"]]
@@ -109,7 +110,7 @@ def main():
             for point in measured(model, training, missing, train, validation, utterances):
                 found["points"][f"{name}, {point['epochs']} epochs"] = point
                 print(name, point, flush=True)
-            write(chosen.out, f"{json.dumps(found, indent=1)}\n".encode())
+            write(path, f"{json.dumps(found, indent=1)}\n".encode())
 
 
 if __name__ == "__main__":

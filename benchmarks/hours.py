@@ -1,6 +1,6 @@
 """What more speech does: losses in training and validation, and scores, by hours of speech.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.hours CORPUS [--minutes M] [--out FILE]
+    OMP_NUM_THREADS=1 python -m benchmarks.hours CORPUS [--minutes M] [--out FOLDER]
 
 The validation and test speakers stay the same, and the training speakers too: of each, the first
 quarter, half or all of the utterances. By the recipe every training takes as many steps, so that
@@ -20,7 +20,7 @@ from sdmvae_lite.store import write
 
 from .recipe import measured, scored_utterances
 
-OUT = Path(__file__).parent / "results" / "hours.json"
+RESULTS = Path(__file__).parents[1] / "results"
 SHARES = (0.25, 0.5, 1.0)
 SEEDS = 3
 ROWS = [ModelConfig(model, m=m) for m in (32, 64) for model in ("vae", "sdm-vae")]
@@ -49,7 +49,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("corpus", help="a name or a folder, as `load_corpus` takes it")
     parser.add_argument("--minutes", type=float, help="of speech in all; everything by default")
-    parser.add_argument("--out", type=Path, default=OUT, help="file of the results")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     corpus = load_corpus(chosen.corpus, chosen.minutes)
@@ -60,8 +60,9 @@ def main():
     validation = load_frames(corpus, "validation")
     utterances = scored_utterances(corpus, "test")
     found = {"corpus": {"name": corpus.name, "fingerprint": corpus.fingerprint}, "trainings": {}}
-    if chosen.out.exists():
-        found = json.loads(chosen.out.read_text(encoding="utf-8"))
+    path = chosen.out / f"{corpus.name}-hours.json"
+    if path.exists():
+        found = json.loads(path.read_text(encoding="utf-8"))
     for share, model, training in trainings():
         name = named(share, model, training)
         if name not in found["trainings"]:
@@ -69,7 +70,7 @@ def main():
             one = measured(model, training, train, validation, utterances)
             hours = len(train) * model.stft.hop_length / SAMPLE_RATE / 3600
             found["trainings"][name] = {"hours": round(hours, 3)} | one
-            write(chosen.out, f"{json.dumps(found, indent=1)}\n".encode())
+            write(path, f"{json.dumps(found, indent=1)}\n".encode())
             told = f"{one['train loss'][-1]}, {one['validation loss'][-1]}, {one['pesq_raw']}"
             print(name, told, flush=True)
 
