@@ -90,3 +90,12 @@ def test_what_is_no_dictionary_is_refused(dictionary, named):
 def test_sizes_that_leave_nothing_are_refused(build):
     with pytest.raises(ValueError, match=r"must be at least 1|has only its constant atom"):
         build()
+
+
+def test_the_smallest_literal_dictionary_is_twice_one_atom():
+    """By hand: the cosines (1, 0) and (1, -1), centred and normalised, are the same."""
+    atom = torch.tensor([1.0, -1.0]) / 2**0.5
+    literal = dct_dictionary(2, 2, constant_atom=False)
+    torch.testing.assert_close(literal, torch.stack([atom, atom], dim=1))
+    kept = torch.stack([torch.ones(2) / 2**0.5, atom], dim=1)
+    torch.testing.assert_close(dct_dictionary(2, 2), kept)
