@@ -20,7 +20,7 @@ from sdmvae_lite import ModelConfig, TrainingConfig, build_model, fit, load_corp
 from sdmvae_lite.config import INPUTS, RECIPE, SCHEDULES
 from sdmvae_lite.store import write
 
-from .recipe import scored_utterances, scores_of
+from .recipe import resumed, scored_utterances, scores_of
 
 RESULTS = Path(__file__).parents[1] / "results"
 LENGTHS = (2, 5, 10, 20, 40, 80)  # epochs
@@ -99,10 +99,8 @@ def main():
     corpus = load_corpus(chosen.corpus)
     train, validation = (load_frames(corpus, part) for part in ("train", "validation"))
     utterances = scored_utterances(corpus)
-    found = {"corpus": {"name": corpus.name, "fingerprint": corpus.fingerprint}, "points": {}}
     path = chosen.out / f"{corpus.name}-ablation.json"
-    if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
+    found = resumed(path, corpus, "points")
     for model, training, lengths in trainings():
         name = f"{model.label}, {training.schedule}, seed {training.seed}"
         missing = [n for n in lengths if f"{name}, {n} epochs" not in found["points"]]

@@ -18,7 +18,7 @@ from sdmvae_lite import SAMPLE_RATE, ModelConfig, TrainingConfig, load_corpus, l
 from sdmvae_lite.config import RECIPE
 from sdmvae_lite.store import write
 
-from .recipe import measured, scored_utterances
+from .recipe import measured, resumed, scored_utterances
 
 RESULTS = Path(__file__).parents[1] / "results"
 SHARES = (0.25, 0.5, 1.0)
@@ -59,10 +59,8 @@ def main():
     }
     validation = load_frames(corpus, "validation")
     utterances = scored_utterances(corpus, "test")
-    found = {"corpus": {"name": corpus.name, "fingerprint": corpus.fingerprint}, "trainings": {}}
     path = chosen.out / f"{corpus.name}-hours.json"
-    if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
+    found = resumed(path, corpus, "trainings")
     for share, model, training in trainings():
         name = named(share, model, training)
         if name not in found["trainings"]:

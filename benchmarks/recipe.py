@@ -135,6 +135,17 @@ def scored_utterances(corpus, part="validation"):
     return utterances
 
 
+def resumed(path, corpus, key):
+    """What a file of results holds so far; another corpus's is not gone on with."""
+    speech = {"name": corpus.name, "fingerprint": corpus.fingerprint}
+    if not path.exists():
+        return {"corpus": speech, key: {}}
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if found["corpus"] != speech:
+        raise SystemExit(f"{path} is of other speech: name another place with --out")
+    return found
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("corpus", help="a name or a folder, as `load_corpus` takes it")
@@ -144,9 +155,7 @@ def main():
     corpus = load_corpus(chosen.corpus)
     train, validation = (load_frames(corpus, part) for part in ("train", "validation"))
     utterances = scored_utterances(corpus)
-    found = {"corpus": {"name": corpus.name, "fingerprint": corpus.fingerprint}, "candidates": {}}
-    if chosen.out.exists():
-        found = json.loads(chosen.out.read_text(encoding="utf-8"))
+    found = resumed(chosen.out, corpus, "candidates")
     for model, training, change in candidates():
         name = named(model, training, change)
         if name not in found["candidates"]:
