@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from sdmvae_lite.book import widgets
+from sdmvae_lite.book import page, widgets
 from sdmvae_lite.book.widgets import abx, explore, players, table
 
 
@@ -84,9 +84,9 @@ def test_a_blind_test_takes_two_waveforms_of_one_length():
 
 
 def test_an_executed_page_holds_the_script_once_and_each_output_for_a_reader(monkeypatch):
-    monkeypatch.setattr(widgets, "_pages", iter(range(9)))
+    monkeypatch.setattr(page, "_brought", set())
     assert [players({"a": np.zeros(9)}).data.count("<script>") for _ in range(3)] == [1, 0, 0]
-    monkeypatch.setattr(widgets, "_reader_waits", lambda: True)
+    monkeypatch.setattr(page, "reader_waits", lambda: True)
     assert [players({"a": np.zeros(9)}).data.count("<script>") for _ in range(3)] == [1, 1, 1]
 
 
@@ -101,7 +101,7 @@ def displayed(monkeypatch):
 @pytest.fixture
 def reader(monkeypatch):
     """Somebody runs the cells who could be asked for input."""
-    monkeypatch.setattr(widgets, "_reader_waits", lambda: True)
+    monkeypatch.setattr(widgets, "reader_waits", lambda: True)
 
 
 def draw(ax, gain, shape):

@@ -10,23 +10,21 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib.resources import files
 
 import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
-import soundfile
-from IPython import get_ipython
 from IPython.display import HTML, display
 from PIL import Image
 
 from ..config import SAMPLE_RATE
+from .page import data_url, flac, page, reader_waits
 
 # How many stops of one figure a page holds, and what they may weigh.
 MOST_STOPS = 64
 MOST_BYTES = 1_000_000
 
-_pages = itertools.count()
+FILES = ("widgets.css", "widgets.js")
 
 
 def players(waveforms: Mapping[str, np.ndarray]) -> HTML:
@@ -40,7 +38,7 @@ def players(waveforms: Mapping[str, np.ndarray]) -> HTML:
     finite.
     """
     comparable = len(waveforms) > 1 and len(set(map(np.shape, waveforms.values()))) == 1
-    return _sounds("sound-switch" if comparable else "div", waveforms)
+    return page(sounds("sound-switch" if comparable else "div", waveforms), *FILES)
 
 
 def abx(waveforms: Mapping[str, np.ndarray]) -> HTML:
@@ -54,10 +52,10 @@ def abx(waveforms: Mapping[str, np.ndarray]) -> HTML:
     """
     if len(waveforms) != 2 or len(set(map(np.shape, waveforms.values()))) != 1:
         raise ValueError("a blind test takes two waveforms of one length")
-    return _sounds("sound-abx", waveforms)
+    return page(sounds("sound-abx", waveforms), *FILES)
 
 
-def _sounds(element: str, waveforms: Mapping[str, np.ndarray]) -> HTML:
+def sounds(element: str, waveforms: Mapping[str, np.ndarray]) -> str:
     """Return a player for each waveform inside the element that a script makes one of."""
     if not waveforms:
         raise ValueError("there are no waveforms to play")
@@ -70,38 +68,12 @@ def _sounds(element: str, waveforms: Mapping[str, np.ndarray]) -> HTML:
         raise ValueError("a waveform holds NaN or infinite samples and cannot be played")
     rows = "\n".join(
         f'<figure class="player"><figcaption>{html.escape(label)}</figcaption>'
-        f'<audio controls preload="none" src="{_flac(waveform / max(1.0, peak))}">'
+        f'<audio controls preload="none" src="{flac(waveform / max(1.0, peak))}">'
         "</audio></figure>"
         for label, waveform in waveforms.items()
     )
     seconds = len(waveform) / SAMPLE_RATE
-    return _page(f'<{element} data-seconds="{seconds:.3f}">\n{rows}\n</{element}>')
-
-
-def _flac(waveform: np.ndarray) -> str:
-    file = io.BytesIO()
-    soundfile.write(file, waveform, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-    return _data_url("audio/flac", file.getvalue())
-
-
-def _data_url(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
-
-
-def _page(markup: str) -> HTML:
-    """Add style and script: to each output for a reader, to the first one of an executed page."""
-    if _reader_waits() or next(_pages) == 0:
-        style, script = (files(__package__).joinpath(f"widgets.{kind}") for kind in ("css", "js"))
-        markup += f"\n<style>{style.read_text('utf-8')}</style>"
-        markup += f"\n<script>{script.read_text('utf-8')}</script>"
-    return HTML(markup)
-
-
-def _reader_waits() -> bool:
-    """Tell whether a reader runs the cell, who could be asked for input, or a program."""
-    shell = get_ipython()
-    request = shell.get_parent() if hasattr(shell, "get_parent") else {}
-    return bool(request.get("content", {}).get("allow_stdin"))
+    return f'<{element} data-seconds="{seconds:.3f}">\n{rows}\n</{element}>'
 
 
 def table(rows: Mapping[str, Mapping[str, float]], columns: Mapping[str, str]) -> HTML:
@@ -153,8 +125,8 @@ def explore(
     for name, value in ((name, setting[name]) for setting in shown for name in controls):
         if value not in controls[name]:
             raise ValueError(f"{name} = {value} is not among its slider's values")
-    if not _reader_waits():
-        display(_page(_stops(draw, controls, shown, height)))
+    if not reader_waits():
+        display(page(_stops(draw, controls, shown, height), *FILES))
         return
     box = _sliders(draw, controls, shown[0], height)
     view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
@@ -239,12 +211,12 @@ def _image(png: bytes, alt: str, place: str) -> str:
     width, height = Image.open(io.BytesIO(png)).size
     return (
         f'<img data-stop="{place}" alt="{html.escape(alt)}" width="{width}" height="{height}" '
-        f'loading="lazy" src="{_data_url("image/png", png)}">'
+        f'loading="lazy" src="{data_url("image/png", png)}">'
     )
 
 
 def _later(png: bytes, alt: str, place: str) -> str:
-    source = _data_url("image/png", png)
+    source = data_url("image/png", png)
     return f'<i hidden data-stop="{place}" data-alt="{html.escape(alt)}" data-src="{source}"></i>'
 
 
