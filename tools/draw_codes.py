@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
 
+from sdmvae_lite.book.instruments import code_picture
 from sdmvae_lite.book.plots import DYNAMIC_RANGE_DB, use_style
 from sdmvae_lite.config import SAMPLE_RATE
 
@@ -24,7 +25,7 @@ INKS = {"light": "#1f2328", "dark": "#f0f6fc"}  # of text, on GitHub's pages
 def draw(ink: str) -> bytes:
     """Return the picture as a PNG file, transparent, with text in the colour ``ink``."""
     sys.path.insert(0, str(ROOT / "book" / "_ext"))
-    from landing import strip, voices
+    from landing import voices
 
     use_style()
     plt.rcParams.update(dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color"), ink))
@@ -35,7 +36,7 @@ def draw(ink: str) -> bytes:
     decibels = 10 * np.log10(first.power / first.power.max() + 1e-12).T
     pictures = {"one sentence, 0 to 8 kHz": decibels}
     pictures |= {
-        f"its code by the {name}": strip(each.output.code.numpy())[::-1]
+        f"its code by the {name}": code_picture(each.output.code.numpy())[::-1]
         for name, each in made.items()
     }
     for ax, (title, picture) in zip((above, *below), pictures.items(), strict=True):

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import functools
 import html
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,6 @@ from sphinx.application import Sphinx
 
 import landing_map
 
-FOLDER = "landing"  # beside the page, for sounds and pictures
 CODES = ("VAE", "SDM-VAE")
 ROWS = {
     "vae-32": "VAE",
@@ -50,69 +48,19 @@ def voices() -> dict:
     return {name: resynthesise(load_pretrained(MODELS[name]), waveform) for name in CODES}
 
 
-def strip(code: np.ndarray) -> np.ndarray:
-    """Return the picture (code_size, n_frames, 3) of a code (n_frames, code_size), in bytes.
+def player() -> str:
+    """Return the player of the voices, at one level, over the codes of two of them."""
+    from sdmvae_lite.book.instruments import CODE_FILES, code_markup
+    from sdmvae_lite.book.page import with_files
 
-    A row is a coefficient, those with the largest mean magnitude at the bottom; brightness is the
-    magnitude relative to the largest of all but one in a hundred.
-    """
-    from matplotlib import colormaps
-
-    sizes = np.abs(code[:, np.argsort(np.abs(code).mean(axis=0))])
-    picture = colormaps["viridis"]((sizes / np.quantile(sizes, 0.99)).T)  # clips at 1
-    return np.round(255 * picture[..., :3]).astype(np.uint8)
-
-
-def write_files(folder: Path) -> None:
-    """Write the voices, at one level, and the codes into ``folder``."""
-    import soundfile
-    from PIL import Image
-
-    from sdmvae_lite.config import SAMPLE_RATE
-
-    folder.mkdir(parents=True, exist_ok=True)
     made = voices()
     sounds = {"original": made[CODES[0]].reference}
-    sounds |= {name: each.estimate for name, each in made.items()}
+    sounds |= {f"through the {name}": each.estimate for name, each in made.items()}
     peak = max(np.abs(sound).max() for sound in sounds.values())
-    for name, sound in sounds.items():
-        soundfile.write(
-            folder / f"{name}.flac",
-            sound / peak,
-            SAMPLE_RATE,
-            subtype="PCM_16",
-        )
-    for name, each in made.items():
-        Image.fromarray(strip(each.output.code.numpy())).save(folder / f"{name}.png")
-
-
-def player(seconds: float) -> str:
-    """Return the player of the three voices over the codes, complete without its script."""
-    names = {
-        "original": "original",
-        **{name: f"through the {name}" for name in CODES},
-    }
-    sounds = "\n".join(
-        f'<figure class="player"><figcaption>{label}</figcaption>'
-        f'<audio controls preload="none" src="{FOLDER}/{name}.flac"></audio></figure>'
-        for name, label in names.items()
-    )
-    codes = "\n".join(
-        f"<p>The code of the {name}</p>"
-        f'<img src="{FOLDER}/{name}.png" loading="eager" alt="Picture of a code: 32 rows over '
-        f'{seconds:.1f} seconds of speech, bright where a number of the {name} is large.">'
-        for name in CODES
-    )
-    style, script = (
-        files("sdmvae_lite.book").joinpath(f"widgets.{kind}").read_text("utf-8")
-        for kind in ("css", "js")
-    )
-    return (
-        f'<div class="landing"><style>{style}</style><script>{script}</script>\n'
-        f'<sound-switch data-seconds="{seconds:.3f}">\n{sounds}\n</sound-switch>\n'
-        f'<div class="codes">\n{codes}\n<i class="playhead" hidden></i></div>\n'
-        f'<script src="{FOLDER}/playhead.js"></script></div>'
-    )
+    codes = {name: each.output.code.numpy() for name, each in made.items()}
+    markup = code_markup({name: sound / peak for name, sound in sounds.items()}, codes)
+    shown_first = markup.replace("<img ", '<img loading="eager" ')
+    return f'<div class="landing">{with_files(shown_first, *CODE_FILES)}</div>'
 
 
 def table() -> str:
@@ -158,10 +106,7 @@ class Player(Directive):
     """The player, see `player`."""
 
     def run(self) -> list[nodes.Node]:
-        from sdmvae_lite.config import SAMPLE_RATE
-
-        reference = voices()[CODES[0]].reference
-        return [nodes.raw("", player(len(reference) / SAMPLE_RATE), format="html")]
+        return [nodes.raw("", player(), format="html")]
 
 
 class Table(Directive):
@@ -186,16 +131,8 @@ class Map(Directive):
         return [nodes.raw("", landing_map.draw(chapters), format="html")]
 
 
-def add_files(app: Sphinx, failed: Exception | None) -> None:
-    """Write sounds and pictures beside the landing page, if it plays."""
-    page = Path(app.outdir) / "index.html"
-    if not failed and page.exists() and 'class="landing"' in page.read_text(encoding="utf-8"):
-        write_files(Path(app.outdir) / FOLDER)
-
-
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("landing-player", Player)
     app.add_directive("landing-table", Table)
     app.add_directive("landing-map", Map)
-    app.connect("build-finished", add_files)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -7,6 +7,7 @@ it is loaded: unlike ``fetch`` that works from ``file://`` too.
 import base64
 import io
 import json
+from importlib.resources import files
 from pathlib import Path
 
 import matplotlib
@@ -17,6 +18,7 @@ from matplotlib.figure import Figure
 from safetensors.torch import save
 
 from light_pages import fewer_colours
+from sdmvae_lite.book.instruments import STYLE
 from sdmvae_lite.book.plots import plot_code, plot_spectrogram
 from sdmvae_lite.config import SAMPLE_RATE, to_dict
 from sdmvae_lite.model.models import VAE
@@ -82,8 +84,10 @@ def draw(path: Path, utterance: Utterance, models: dict[str, VAE]) -> None:
 
 
 def write_data(folder: Path) -> None:
-    """Write models, sentences, their list and the picture into ``folder``."""
+    """Write models, sentences, their list, the picture and the style into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
+    style = files("sdmvae_lite.book").joinpath(STYLE).read_bytes()  # of the playhead
+    (folder / STYLE).write_bytes(style)
     models = {label: load_pretrained(name) for label, name in MODELS.items()}
     spoken = {utterance.id: utterance for utterance in load_corpus("synthetic").test}
     sentences = {f"sentence-{i}": spoken[name] for i, name in enumerate(SENTENCES, 1)}

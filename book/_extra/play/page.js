@@ -217,7 +217,7 @@
     if (document.activeElement !== $("position") || player.playing()) $("position").value = now;
     $("time").textContent = `${now.toFixed(1)} / ${all.toFixed(1)} s`;
     const left = `${all ? (100 * now) / all : 0}%`;
-    for (const head of document.querySelectorAll(".play-head")) head.style.left = left;
+    for (const head of document.querySelectorAll(".playhead")) head.style.left = left;
     if (player.playing()) requestAnimationFrame(tellPosition);
   }
 
