@@ -16,11 +16,25 @@ from typing import Any, NoReturn, TypeVar, get_type_hints
 
 SAMPLE_RATE = 16_000  # Hz; every waveform in the package is at this rate
 
-MODELS = ("vae", "vsc", "sdm-vae")
-DICTIONARIES = ("identity", "dct")
+MODELS = ("vae", "vsc", "sdm-vae", "student-vae", "loglinear-vae")
+DICTIONARIES = ("identity", "dct", "learned")
+PRIORS = ("normal", "student-t", "paper")
 INPUTS = ("power", "log-power")
 SCHEDULES = ("constant", "cosine")
-FAMILIES = {"vae": "VAE", "vsc": "VSC", "sdm": "SDM-VAE"}  # by what names of rows begin with
+FAMILIES = {  # by what names of rows begin with
+    "vae": "VAE",
+    "vsc": "VSC",
+    "sdm": "SDM-VAE",
+    "student": "Student-t VAE",
+    "loglinear": "Log-linear VAE",
+}
+_NAMED = {  # as a file and as a page says it
+    "identity": ("identity", "D = I"),
+    "dct": ("dct", "D = DCT"),
+    "learned": ("learned", "D learned"),
+    "student-t": ("student", "Student-t prior"),
+    "paper": ("paper", "the paper's prior"),
+}
 
 Config = TypeVar("Config")
 
@@ -83,8 +97,9 @@ class STFTConfig(_Checked):
 class ModelConfig(_Checked):
     """One row of Table 1: which model, and its sizes.
 
-    ``dictionary``, ``k`` and ``constant_atom`` speak to the SDM-VAE alone; ``alpha`` and
-    ``pseudo_inputs`` to variational sparse coding (VSC) alone.
+    ``k`` and ``constant_atom`` speak to the SDM-VAE alone, ``dictionary`` to it and the log-linear
+    VAE; ``alpha`` and ``pseudo_inputs`` to variational sparse coding (VSC) alone; ``prior`` and
+    ``nonzero`` to the log-linear VAE alone, ``nu`` where a prior is a Student-t.
 
     >>> ModelConfig(model="sdm-vae", m=32, dictionary="dct", k=64).code_size
     64
@@ -101,9 +116,13 @@ class ModelConfig(_Checked):
     n_bins: int = 513  # of the power spectra that the model sees
     hop_length: int | None = None  # samples between them; None is a quarter of a window
     input: str = "power"  # what the encoder sees: powers (the paper), or their standardised logs
+    prior: str = "normal"  # of the log-linear VAE
+    nu: float | None = None  # degrees of freedom of a Student-t prior; None learns them
+    nonzero: int | None = None  # coefficients that a frame keeps; None keeps all
 
     def _check(self) -> None:
-        self._choose(model=MODELS, dictionary=DICTIONARIES, input=INPUTS)
+        dictionaries = DICTIONARIES[1:] if self.model == "loglinear-vae" else DICTIONARIES
+        self._choose(model=MODELS, dictionary=dictionaries, prior=PRIORS, input=INPUTS)
         for name, least in (("m", 1), ("hidden", 1), ("n_bins", 2)):
             self._require(name, getattr(self, name) >= least, f"at least {least}")
         self._require("k", self.k is None or self.k >= 1, "at least 1, or None for k = m")
@@ -111,6 +130,10 @@ class ModelConfig(_Checked):
         self._require("k", fits, f"None or m = {self.m} with the identity dictionary")
         self._require("alpha", 0.0 < self.alpha < 1.0, "strictly between 0 and 1")
         self._require("pseudo_inputs", self.pseudo_inputs >= 0, "0 (fixed prior) or more")
+        fits = self.nu is None or 0.0 < self.nu < math.inf
+        self._require("nu", fits, "finite and positive, or None to be learned")
+        fits = self.nonzero is None or 1 <= self.nonzero < self.m
+        self._require("nonzero", fits, f"between 1 and m - 1 = {self.m - 1}, or None")
         self.stft  # noqa: B018 (it says what is wrong with the hop)
 
     @property
@@ -124,6 +147,12 @@ class ModelConfig(_Checked):
     def code_size(self) -> int:
         """Number of coefficients the encoder infers: k for the SDM-VAE, m otherwise."""
         return (self.k or self.m) if self.model == "sdm-vae" else self.m
+
+    @property
+    def student_t(self) -> bool:
+        """Whether the prior is a Student-t."""
+        loglinear = self.model == "loglinear-vae" and self.prior == "student-t"
+        return loglinear or self.model == "student-vae"
 
     @property
     def label(self) -> str:
@@ -152,9 +181,18 @@ class ModelConfig(_Checked):
             if self.pseudo_inputs:
                 yield f"u{self.pseudo_inputs}", f"{self.pseudo_inputs} pseudo-inputs"
         if self.model == "sdm-vae":
-            dct = f"dct{self.code_size}", f"D = DCT (k = {self.code_size})"
-            yield ("identity", "D = I") if self.dictionary == "identity" else dct
+            short, said = _NAMED[self.dictionary]
+            sized = f"{short}{self.code_size}", f"{said} (k = {self.code_size})"
+            yield (short, said) if self.dictionary == "identity" else sized
+        if self.model == "loglinear-vae":
+            yield _NAMED[self.dictionary]
+            if self.prior != "normal":
+                yield _NAMED[self.prior]
+        if self.student_t and self.nu is not None:
+            yield f"nu{self.nu:g}", f"ν = {self.nu:g}"
         yield f"{self.m}", f"m = {self.m}"
+        if self.model == "loglinear-vae" and self.nonzero is not None:
+            yield f"dearest{self.nonzero}", f"the dearest {self.nonzero}"
         if self.model == "sdm-vae" and not self.constant_atom:
             yield "no-constant", "no constant atom"
         if self.input == "log-power":

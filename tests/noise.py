@@ -11,6 +11,10 @@ MODELS = {
     "sdm-dct": ModelConfig("sdm-vae", m=4, dictionary="dct", k=6, hidden=16, n_bins=N_BINS),
     "vsc": ModelConfig("vsc", m=4, hidden=16, n_bins=N_BINS),
     "vsc-pseudo": ModelConfig("vsc", m=4, pseudo_inputs=3, hidden=16, n_bins=N_BINS),
+    "student": ModelConfig("student-vae", m=4, hidden=16, n_bins=N_BINS),
+    "dearest": ModelConfig(
+        "loglinear-vae", 6, "learned", prior="student-t", nonzero=3, hidden=16, n_bins=N_BINS
+    ),
 }
 TRAINING = TrainingConfig(learning_rate=1e-2, batch_size=64, max_epochs=6)
 

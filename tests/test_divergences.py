@@ -4,8 +4,9 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import integrate, special, stats
 from scipy.optimize import minimize_scalar
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
@@ -20,6 +21,8 @@ from sdmvae_lite.model.divergences import (
     optimal_gamma,
     spike_and_slab_kl,
     spike_and_slab_kl_between,
+    student_t_gamma,
+    student_t_kl,
 )
 
 DRAWS = 400_000
@@ -149,6 +152,118 @@ def test_treating_gamma_as_constant_gives_the_same_gradient(mu, logvar):
     torch.testing.assert_close(through, detached, rtol=1e-7, atol=1e-10)
 
 
+nus = st.floats(0.05, 200)
+scales = st.floats(0.05, 20)
+
+
+def kl_by_quadrature(mu, logvar, nu, scale):
+    """Of the normal to the Student-t, integrated over twelve standard deviations on each side."""
+    sigma = math.exp(0.5 * logvar)
+    own, prior = stats.norm(mu, sigma), stats.t(nu, 0, scale)
+
+    def integrand(z):
+        return own.pdf(z) * (own.logpdf(z) - prior.logpdf(z))
+
+    ends = mu - 12 * sigma, mu + 12 * sigma
+    return integrate.quad(integrand, *ends, points=[mu, 0], limit=200)[0]
+
+
+@settings(max_examples=25)
+@given(means, logvars, nus, scales)
+def test_student_t_kl_bounds_the_divergence_from_above(mu, logvar, nu, scale):
+    bound = student_t_kl(*float64(mu, logvar), nu, scale).item()
+    assert bound >= kl_by_quadrature(mu, logvar, nu, scale) - 1e-6
+
+
+@pytest.mark.parametrize("nu", [0.3, 1.0, 4.0])
+def test_student_t_kl_is_tight_where_the_posterior_is_narrow(nu):
+    """Far from zero and narrow, the log-density is straight across the posterior."""
+    bound = student_t_kl(*float64(3.0, -10.0), nu, 2.0).item()
+    assert bound == pytest.approx(kl_by_quadrature(3.0, -10.0, nu, 2.0), abs=1e-4)
+
+
+@settings(max_examples=25)
+@given(means, logvars, nus, scales)
+def test_student_t_kl_is_the_least_over_posteriors_of_gamma(mu, logvar, nu, scale):
+    """Derived again with q(γ) an inverse-Gamma of the same shape, its scale left to a search."""
+    shape, prior_shape, prior_rate = (nu + 1) / 2, nu / 2, nu * scale**2 / 2
+    square = mu**2 + math.exp(logvar)
+
+    def price(log_rate):
+        log_gamma = log_rate - special.digamma(shape)  # its mean under q(γ)
+        precision = shape / math.exp(log_rate)
+        of_code = 0.5 * (log_gamma - logvar - 1 + square * precision)
+        of_gamma = (
+            (shape - prior_shape) * special.digamma(shape)
+            + special.gammaln(prior_shape)
+            - special.gammaln(shape)
+            + prior_shape * (log_rate - math.log(prior_rate))
+            + (prior_rate * precision - shape)
+        )
+        return of_code + of_gamma
+
+    around = math.log((nu * scale**2 + square) / 2)
+    found = minimize_scalar(price, bounds=(around - 3, around + 3), method="bounded")
+    bound = student_t_kl(*float64(mu, logvar), nu, scale).item()
+    assert bound == pytest.approx(found.fun, abs=1e-6)
+    assert student_t_gamma(*float64(mu, logvar), nu, scale).item() == pytest.approx(
+        math.exp(found.x) / shape, rel=1e-3
+    )
+
+
+@given(means, logvars, scales)
+def test_the_ends_of_the_student_t_family_are_the_vae_and_the_paper(mu, logvar, scale):
+    mu, logvar, scale = float64(mu, logvar, scale)
+    normal_kl = kl_divergence(normal(mu, logvar), Normal(torch.zeros_like(mu), scale))
+    many = student_t_kl(mu, logvar, 1e8, scale)
+    torch.testing.assert_close(many, normal_kl, rtol=1e-3, atol=1e-5)
+    few = 1e-9
+    constant = -math.log(few / 2) - 0.5 * math.log(2 * math.pi * math.e)
+    torch.testing.assert_close(
+        student_t_kl(mu, logvar, few, scale), ard_kl(mu, logvar) + constant, rtol=0, atol=1e-5
+    )
+    gammas = [student_t_gamma(mu, logvar, nu, scale) for nu in (1e9, 1e-9)]
+    torch.testing.assert_close(gammas[0], scale.square(), rtol=1e-4, atol=0)
+    torch.testing.assert_close(gammas[1], optimal_gamma(mu, logvar), rtol=1e-4, atol=1e-6)
+
+
+@given(means, logvars, nus, scales)
+def test_student_t_kl_is_even_and_rises_from_a_floor(mu, logvar, nu, scale):
+    mu, logvar, scale = float64(mu, logvar, scale)
+    value = student_t_kl(mu, logvar, nu, scale)
+    torch.testing.assert_close(student_t_kl(-mu, logvar, nu, scale), value, rtol=0, atol=0)
+    assert student_t_kl(1.1 * mu, logvar, nu, scale) >= value
+    floor = student_t_kl(torch.zeros_like(mu), 2 * scale.log(), nu, scale)
+    assert value >= floor - 1e-9
+    assert floor > 0
+    torch.testing.assert_close(  # its unit does not matter
+        student_t_kl(3 * mu, logvar + 2 * math.log(3), nu, 3 * scale), value, rtol=0, atol=1e-9
+    )
+
+
+def test_a_coefficient_at_rest_costs_less_the_more_normal_the_prior():
+    rest = [student_t_kl(*float64(0.0, 0.0), nu).item() for nu in (0.1, 1, 10, 100)]
+    assert rest[1] == pytest.approx(0.5 * math.log(2 * math.pi) - 0.5)
+    assert rest == sorted(rest, reverse=True)
+
+
+def test_student_t_kl_has_the_gradients_of_finite_differences():
+    mu, logvar = (each.clone() for each in grid(*float64([-2.0, -0.1, 4.0], [-3.0, 0.0])))
+    inputs = [mu, logvar, *float64(0.7, 1.3)]
+    assert torch.autograd.gradcheck(student_t_kl, [each.requires_grad_() for each in inputs])
+
+
+@pytest.mark.parametrize("nu", [0.1, 1.0, 1e4])
+def test_student_t_kl_keeps_its_value_in_float32(nu):
+    mu, logvar = grid(torch.tensor([1e15, 1.0, 0.0]), torch.tensor([-60.0, 0.0, 30.0]))
+    mu, logvar = (value.clone().requires_grad_() for value in (mu, logvar))
+    value = student_t_kl(mu, logvar, nu)
+    exact = student_t_kl(mu.double(), logvar.double(), nu)
+    torch.testing.assert_close(value.double(), exact, rtol=1e-4, atol=1e-4)
+    for gradient in torch.autograd.grad(value.sum(), (mu, logvar)):
+        assert torch.isfinite(gradient).all()
+
+
 def test_complex_gaussian_nll_is_the_density_of_two_real_gaussians():
     torch.manual_seed(0)
     real, imaginary, log_variance = torch.randn(3, 100, dtype=torch.float64)
@@ -168,8 +283,14 @@ def test_itakura_saito_is_the_likelihoods_excess_over_its_best():
 
 @pytest.mark.parametrize(
     "divergence",
-    [gaussian_kl, ard_kl, bernoulli_kl, lambda x, y: complex_gaussian_nll(x.abs(), y)],
-    ids=["gaussian_kl", "ard_kl", "bernoulli_kl", "complex_gaussian_nll"],
+    [
+        gaussian_kl,
+        ard_kl,
+        lambda x, y: student_t_kl(x, y, 1.0),
+        bernoulli_kl,
+        lambda x, y: complex_gaussian_nll(x.abs(), y),
+    ],
+    ids=["gaussian_kl", "ard_kl", "student_t_kl", "bernoulli_kl", "complex_gaussian_nll"],
 )
 def test_values_and_gradients_are_finite_at_float32_extremes(divergence):
     x, y = (value.clone().requires_grad_() for value in grid(EXTREMES, EXTREMES.clamp(-60, 60)))

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -16,12 +17,21 @@ from sdmvae_lite.model.models import (
     reparametrise,
 )
 
+LOGLINEAR = ModelConfig("loglinear-vae", m=8, dictionary="learned", hidden=16, n_bins=33)
 CONFIGS = {
     "vae": ModelConfig(m=8, hidden=16, n_bins=33),
     "sdm-identity": ModelConfig("sdm-vae", m=8, hidden=16, n_bins=33),
     "sdm-dct": ModelConfig("sdm-vae", m=8, dictionary="dct", k=12, hidden=16, n_bins=33),
+    "sdm-learned": ModelConfig("sdm-vae", m=8, dictionary="learned", k=12, hidden=16, n_bins=33),
     "vsc": ModelConfig("vsc", m=8, hidden=16, n_bins=33),
     "vsc-pseudo": ModelConfig("vsc", m=8, pseudo_inputs=5, hidden=16, n_bins=33),
+    "student": ModelConfig("student-vae", m=8, hidden=16, n_bins=33),
+    "student-nu1": ModelConfig("student-vae", m=8, nu=1.0, hidden=16, n_bins=33),
+    "loglinear": LOGLINEAR,
+    "loglinear-dct": replace(LOGLINEAR, dictionary="dct"),
+    "loglinear-student": replace(LOGLINEAR, prior="student-t"),
+    "loglinear-paper": replace(LOGLINEAR, prior="paper"),
+    "loglinear-dearest": replace(LOGLINEAR, nonzero=3),
 }
 every_model = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 

@@ -10,6 +10,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from ..config import ModelConfig
 
@@ -47,10 +48,32 @@ def dct_dictionary(m: int, k: int, constant_atom: bool = True) -> Tensor:
 
 
 def build_dictionary(config: ModelConfig) -> Tensor:
-    """Return the dictionary that a model configuration names, (m, code_size)."""
+    """Return the dictionary that a model configuration names, (m, code_size).
+
+    One that is learned starts from random atoms, drawn from torch's global generator.
+    """
     if config.dictionary == "identity":
         return identity_dictionary(config.m)
-    return dct_dictionary(config.m, config.code_size, config.constant_atom)
+    if config.dictionary == "dct":
+        return dct_dictionary(config.m, config.code_size, config.constant_atom)
+    return normalize(torch.randn(config.m, config.code_size), dim=0)
+
+
+def spectral_dictionary(config: ModelConfig) -> Tensor:
+    """Return the dictionary of log-spectra that a configuration names, (n_bins, m), of unit rms.
+
+    Of the DCT these are the m atoms of least frequency: their coefficients are a cepstrum. One that
+    is learned starts from random atoms, drawn from torch's global generator.
+
+    >>> spectral_dictionary(ModelConfig("loglinear-vae", m=20, dictionary="dct")).shape
+    torch.Size([513, 20])
+    """
+    n_bins, m = config.n_bins, config.m
+    if config.dictionary == "dct":
+        atoms = dct_dictionary(n_bins, n_bins - 1)[:, :m]
+    else:
+        atoms = torch.randn(n_bins, m)
+    return normalize(atoms, dim=0) * math.sqrt(n_bins)
 
 
 def coherence(dictionary: Tensor) -> float:

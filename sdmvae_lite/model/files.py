@@ -18,8 +18,9 @@ from ..store import digest, write_folder
 from .models import CLASSES, VAE, build_model
 
 # The modules whose code decides what a model computes.
-MODULES = tuple(
-    f"model.{name}" for name in ("dictionaries", "divergences", "models", "sdm_vae", "vae", "vsc")
+MODULES = (
+    *("model.dictionaries", "model.divergences", "model.loglinear", "model.models"),
+    *("model.sdm_vae", "model.student_t", "model.vae", "model.vsc"),
 )
 
 

@@ -1,6 +1,6 @@
-r"""The book's three models, written to be read beside their equations.
+r"""The book's models, each in a module of its own, to be read beside its equations.
 
-All share one encoder body and one decoder (paper, Section 4.1.2):
+All share one encoder body, and most one decoder (paper, Section 4.1.2):
 
 .. math::
     s \xrightarrow{\text{encoder}} q(\text{code} \mid s) \xrightarrow{\text{sample}} z
@@ -10,7 +10,9 @@ and differ in what the encoder infers and in its prior:
 
 - `VAE`: a Gaussian code, a standard normal prior;
 - `VSC`: a spike-and-slab code, a spike-and-slab prior;
-- `SDMVAE`: a Gaussian code a with z = D a, a zero-mean prior with the optimal variances γ.
+- `SDMVAE`: a Gaussian code a with z = D a, a zero-mean prior with the optimal variances γ;
+- `StudentTVAE`: a Gaussian code, a Student-t prior;
+- `LogLinearVAE`: log σ² = b + D a, any of these priors, and exact zeros if wanted.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ from threading import Lock
 import torch
 
 from ..config import ModelConfig
+from .loglinear import LogLinearVAE as LogLinearVAE
 from .sdm_vae import SDMVAE as SDMVAE
+from .student_t import StudentTVAE as StudentTVAE
 from .vae import INPUT_FLOOR as INPUT_FLOOR
 from .vae import VAE as VAE
 from .vae import ModelOutput as ModelOutput
@@ -29,7 +33,7 @@ from .vae import reparametrise as reparametrise
 from .vsc import VSC as VSC
 from .vsc import relaxed_gate as relaxed_gate
 
-CLASSES = {kind.takes: kind for kind in (VAE, VSC, SDMVAE)}
+CLASSES = {kind.takes: kind for kind in (VAE, VSC, SDMVAE, StudentTVAE, LogLinearVAE)}
 
 _SEEDING = Lock()  # layers draw from the global generator: one thread at a time
 

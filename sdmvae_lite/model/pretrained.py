@@ -17,7 +17,7 @@ from ..config import ModelConfig, from_dict, to_dict
 from ..store import write
 from .dictionaries import build_dictionary
 from .files import load_state, on_cpu
-from .models import CLASSES, VAE, build_model
+from .models import CLASSES, SDMVAE, VAE, build_model
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 
@@ -56,8 +56,8 @@ def save_pretrained(model: VAE, folder: str | os.PathLike[str]) -> Path:
     if type(model) is not CLASSES[model.config.model]:
         raise ValueError(f"{type(model).__name__} is a class of your own: use save_model")
     state, name = on_cpu(model.state_dict()), model.config.name
-    dictionary = state.pop("dictionary", None)
-    if dictionary is not None and not torch.equal(dictionary, build_dictionary(model.config)):
+    fixed = type(model) is SDMVAE and model.config.dictionary != "learned"
+    if fixed and not torch.equal(state.pop("dictionary"), build_dictionary(model.config)):
         raise ValueError(f"{name} has a dictionary of its own, which would be lost: use save_model")
     path = Path(folder).expanduser() / f"{name}.safetensors"
     half = {key: value.half() for key, value in state.items()}

@@ -23,6 +23,7 @@ class ModelOutput(NamedTuple):
     code: Tensor  # (batch, code_size), posterior mean of the code: mu, a, or g * mu
     kl: Tensor  # (batch, code_size), divergence of each coefficient from its prior
     gamma: Tensor  # (batch, code_size), prior second moment of each coefficient
+    variance: Tensor  # (batch, code_size), of each coefficient's posterior
 
 
 class VAE(nn.Module):
@@ -47,11 +48,20 @@ class VAE(nn.Module):
         self.encoder_hidden = nn.Linear(config.n_bins, config.hidden)
         self.encoder_mu = nn.Linear(config.hidden, config.code_size)
         self.encoder_logvar = nn.Linear(config.hidden, config.code_size)
-        self.decoder_hidden = nn.Linear(config.m, config.hidden)
-        self.decoder_log_variance = nn.Linear(config.hidden, config.n_bins)
+        self.build_decoder()
         if config.input == "log-power":
             self.register_buffer("input_mean", torch.zeros(config.n_bins))
             self.register_buffer("input_std", torch.ones(()))
+
+    def build_decoder(self) -> None:
+        """Make the layers of `decode`."""
+        self.decoder_hidden = nn.Linear(self.config.m, self.config.hidden)
+        self.decoder_log_variance = nn.Linear(self.config.hidden, self.config.n_bins)
+
+    @property
+    def offset(self) -> Tensor:
+        """What the decoder adds last, (n_bins,): the bias of its last layer."""
+        return self.decoder_log_variance.bias
 
     @torch.no_grad()
     def prepare(self, frames: Iterable[Tensor]) -> None:
@@ -70,7 +80,7 @@ class VAE(nn.Module):
         mean, square = moments / n_frames
         self.input_mean.copy_(mean)
         self.input_std.copy_((square - mean.square()).mean().sqrt().clamp(min=INPUT_FLOOR))
-        self.decoder_log_variance.bias.copy_(mean + EULER)  # the log of the mean, if Gaussian
+        self.offset.copy_(mean + EULER)  # the log of the mean, if Gaussian
 
     def features(self, frames: Tensor) -> Tensor:
         """Return what the encoder sees of power spectra, (batch, n_bins)."""
@@ -96,7 +106,12 @@ class VAE(nn.Module):
         mu, logvar = self.encode(frames)
         code = reparametrise(mu, logvar, generator) if sample else mu
         log_variance = self.decode(self.synthesis(code))
-        return ModelOutput(log_variance, mu, self.kl(mu, logvar), self.gamma(mu, logvar))
+        kl, gamma = self.kl(mu, logvar), self.gamma(mu, logvar)
+        return ModelOutput(log_variance, mu, kl, gamma, logvar.exp())
+
+    def reconstruction(self, frames: Tensor, output: ModelOutput) -> Tensor:
+        """Return the negative log-likelihood of power spectra under what was decoded of them."""
+        return complex_gaussian_nll(frames, output.log_variance)
 
     def kl(self, mu: Tensor, logvar: Tensor) -> Tensor:
         """Return the divergence of each coefficient from its prior, (batch, code_size)."""
@@ -120,11 +135,19 @@ def reparametrise(mu: Tensor, logvar: Tensor, generator: Noise = None) -> Tensor
     return mu + torch.exp(0.5 * logvar) * noise
 
 
+def hold(module: nn.Module, name: str, value: Tensor, learned: bool) -> None:
+    """Give a module a tensor that is saved with it: a parameter if it is learned, else a buffer."""
+    if learned:
+        module.register_parameter(name, nn.Parameter(value))
+    else:
+        module.register_buffer(name, value)
+
+
 def loss(model: VAE, frames: Tensor, output: ModelOutput) -> tuple[Tensor, Tensor]:
     """Return reconstruction and regulariser per frame, scalars; their sum is the negative ELBO.
 
     The expectation is over the one sample that ``output`` holds (paper, eqs. 3, 7 and 10). The
     constants that no parameter changes (log π per bin) are left out, as in the paper.
     """
-    reconstruction = complex_gaussian_nll(frames, output.log_variance).sum(dim=-1).mean()
+    reconstruction = model.reconstruction(frames, output).sum(dim=-1).mean()
     return reconstruction, output.kl.sum(dim=-1).mean() + model.penalty()

@@ -74,7 +74,9 @@ class VSC(VAE):
         else:
             kl = spike_and_slab_kl(mu, logvar, gate_logit, self.config.alpha)
             gamma = torch.full_like(mu, self.config.alpha)
-        return ModelOutput(self.decode(code), active * mu, kl, gamma)
+        mean = active * mu
+        variance = active * optimal_gamma(mu, logvar) - mean.square()
+        return ModelOutput(self.decode(code), mean, kl, gamma, variance)
 
     def penalty(self) -> Tensor | float:
         """Return m KL(mean activity of the pseudo-inputs ‖ α), their share of the objective."""
