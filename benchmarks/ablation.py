@@ -31,7 +31,7 @@ SATURATED, IDLE = 0.99, 0.01  # a tanh from there on; nats of a dimension up to 
 
 def trainings():
     """Model and training of each, and the lengths that it shows."""
-    for seed, m in itertools.product(range(SEEDS), (32, 64)):
+    for m, seed in itertools.product((32, 64), range(SEEDS)):
         for input, schedule in itertools.product(reversed(INPUTS), reversed(SCHEDULES)):
             model = ModelConfig(m=m, input=input)
             if schedule == "constant":
