@@ -19,9 +19,10 @@ ALLOWED = {
     "model": FOUNDATIONS,
     "training": FOUNDATIONS | {"speech", "model"},
     "scoring": FOUNDATIONS | {"speech", "model"},
+    "enhancement": FOUNDATIONS | {"speech", "model"},
     "table": FOUNDATIONS | {"speech", "model", "training", "scoring"},
     "book": FOUNDATIONS | {"speech", "model", "training", "scoring", "table"},
-    "cli": FOUNDATIONS | {"speech", "model", "training", "scoring", "table"},
+    "cli": FOUNDATIONS | {"speech", "model", "training", "scoring", "enhancement", "table"},
     "__init__": set(),
     "__main__": {"cli"},
 }

@@ -7,7 +7,7 @@ import pytest
 from toc import ROOT, cells, chapters
 
 PACKAGE = ROOT / "sdmvae_lite"
-ROOMS = ("", "speech", "model", "training", "scoring", "table", "book")
+ROOMS = ("", "speech", "model", "training", "scoring", "enhancement", "table", "book")
 NO_REFERENCE = {"__init__", "__main__", "cli"}  # the command line has its own --help
 FILES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): ast.parse(
