@@ -17,7 +17,7 @@ from ..model.divergences import complex_gaussian_nll
 from ..model.models import VAE
 from ..speech.spectra import as_float, istft, stft
 from .mixture import Mixture, first_guess, m_step, objective, speech_power, wiener_gain
-from .sampling import Samples, langevin, metropolis
+from .sampling import Density, Samples, langevin, metropolis
 
 PRIORS = ("utterance", "estimate", "codes")
 PART, OVERLAP = 20 * SAMPLE_RATE, SAMPLE_RATE  # samples; a longer waveform is taken in parts
@@ -125,11 +125,7 @@ def em(
 ) -> Iterator[Estimate]:
     r"""Yield an estimate after every iteration, and one more after a last, longer E-step.
 
-    E-step: codes are drawn, or found, given the mixture, of the density
-
-    .. math:: \log p(z_n \mid x_n) = -\sum_f \left[ \log V_{fn} + \frac{P_{fn}}{V_{fn}} \right]
-              - \sum_j \frac{z_{nj}^2}{2 \gamma_{nj}} + \text{const}
-
+    E-step: codes are drawn from their `posterior` given the mixture, or found by the encoder.
     M-step: `mixture.m_step`. It begins with the code that the encoder gives the mixture after a
     Wiener gain of the quietest frames.
 
@@ -168,13 +164,7 @@ def em(
     for number in range(plan.iterations + 1):
         is_last = number == plan.iterations
         burn, keep = plan.last if is_last else (plan.burn, plan.keep)
-
-        def density(code: Tensor) -> tuple[Tensor, Tensor]:
-            speech = decoded(model, code)
-            total = mixture.gain * speech + mixture.noise  # noqa: B023
-            likelihood = complex_gaussian_nll(power, total.log()).sum(dim=1)
-            return -likelihood - 0.5 * (code.square() / gamma).sum(dim=1), speech  # noqa: B023
-
+        density = posterior(model, power, mixture, gamma)
         if plan.sampler == "encoder":
             cleaned = speech_power(power, decoded(model, code), mixture)
             code = model(cleaned, sample=False).code
@@ -193,6 +183,23 @@ def em(
             gamma = model(speech_power(power, samples.kept[-1], mixture), sample=False).gamma
         elif prior == "codes":
             gamma = model.gamma(code, variance.log())
+
+
+def posterior(model: VAE, power: Tensor, mixture: Mixture, gamma: Tensor) -> Density:
+    r"""Return the log-density of codes given the mixture, as `sampling.Density`.
+
+    .. math:: \log p(z_n \mid x_n) = -\sum_f \left[ \log V_{fn} + \frac{P_{fn}}{V_{fn}} \right]
+              - \sum_j \frac{z_{nj}^2}{2 \gamma_{nj}} + \text{const}
+    """
+    noise = mixture.noise
+
+    def density(code: Tensor) -> tuple[Tensor, Tensor]:
+        speech = decoded(model, code)
+        total = mixture.gain * speech + noise
+        likelihood = complex_gaussian_nll(power, total.log()).sum(dim=1)
+        return -likelihood - 0.5 * (code.square() / gamma).sum(dim=1), speech
+
+    return density
 
 
 def decoded(model: VAE, code: Tensor) -> Tensor:
