@@ -1,7 +1,8 @@
 """A sparsity-promoting dictionary model for variational autoencoders.
 
 What a user needs stands here, loaded when it is first asked for; the folders, in the order in which
-data flows, hold the rest: ``speech``, ``model``, ``training``, ``scoring``, ``table``, ``book``.
+data flows, hold the rest: ``speech``, ``model``, ``training``, ``scoring``, ``enhancement``,
+``table``, ``book``.
 """
 
 import lazy_loader
