@@ -168,10 +168,11 @@ codes = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=64)
 
 
 @given(codes, st.floats(0.01, 100))
-def test_hoyer_lies_between_its_bounds_and_ignores_a_common_scale(code, scale):
+def test_hoyer_lies_between_its_bounds_and_ignores_a_common_scale_signs_and_order(code, scale):
     code = torch.tensor(code, dtype=torch.float64)
     assert 0 <= hoyer(code) <= 1
-    torch.testing.assert_close(hoyer(scale * code), hoyer(code), atol=1e-5, rtol=0)
+    for changed in (scale * code, code.abs(), code.sort().values):
+        torch.testing.assert_close(hoyer(changed), hoyer(code), atol=1e-5, rtol=0)
 
 
 @given(st.integers(2, 64), st.integers(1, 64))
