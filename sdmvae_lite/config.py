@@ -7,12 +7,14 @@ The defaults are the paper's protocol (Section 4.1), so ``STFTConfig()``, ``Mode
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn, TypeVar, get_type_hints
+
+from .checked import Checked
+from .checked import from_dict as from_dict
+from .checked import to_dict as to_dict
 
 SAMPLE_RATE = 16_000  # Hz; every waveform in the package is at this rate
 
@@ -36,38 +38,9 @@ _NAMED = {  # as a file and as a page says it
     "paper": ("paper", "the paper's prior"),
 }
 
-Config = TypeVar("Config")
-
-
-class _Checked:
-    """A configuration checks its types and ranges when it is made; a bool is no number."""
-
-    def __post_init__(self) -> None:
-        for name, hint in get_type_hints(type(self)).items():
-            value, kinds = getattr(self, name), getattr(hint, "__args__", (hint,))
-            numbers = (*kinds, int) if float in kinds else kinds  # an int is a float
-            if not (bool in kinds if isinstance(value, bool) else isinstance(value, numbers)):
-                wanted = getattr(hint, "__name__", str(hint))
-                self._refuse(f"{name!r} must be {wanted}, not {type(value).__name__} {value!r}")
-        self._check()
-
-    def _check(self) -> None:
-        """Require that every value is in its range."""
-
-    def _require(self, name: str, fits: bool, wanted: str) -> None:
-        if not fits:
-            self._refuse(f"{name} must be {wanted}, not {getattr(self, name)!r}")
-
-    def _choose(self, **choices: tuple[str, ...]) -> None:
-        for name, known in choices.items():
-            self._require(name, getattr(self, name) in known, f"one of {', '.join(known)}")
-
-    def _refuse(self, why: str) -> NoReturn:
-        raise ValueError(f"{type(self).__name__}: {why}")
-
 
 @dataclass(frozen=True)
-class STFTConfig(_Checked):
+class STFTConfig(Checked):
     """Short-time Fourier transform: 64 ms sine window, 75 % overlap, no zero padding.
 
     See :doc:`02_speech_to_spectra`.
@@ -94,7 +67,7 @@ class STFTConfig(_Checked):
 
 
 @dataclass(frozen=True)
-class ModelConfig(_Checked):
+class ModelConfig(Checked):
     """One row of Table 1: which model, and its sizes.
 
     ``k`` and ``constant_atom`` speak to the SDM-VAE alone, ``dictionary`` to it and the log-linear
@@ -205,7 +178,7 @@ class ModelConfig(_Checked):
 
 
 @dataclass(frozen=True)
-class TrainingConfig(_Checked):
+class TrainingConfig(Checked):
     """Optimiser and stopping rule (paper, Section 4.1.3).
 
     ``schedule`` is ``constant``, the paper's: a rate that stays, a stop by ``patience``, the best
@@ -235,7 +208,7 @@ RECIPE = TrainingConfig(learning_rate=4e-3, max_epochs=20, schedule="cosine")
 
 
 @dataclass(frozen=True)
-class Preset(_Checked):
+class Preset(Checked):
     """How much speech, how much training, and what the encoder sees: see `get_preset`."""
 
     name: str
@@ -290,33 +263,3 @@ def memory_budget() -> int:
     if not (math.isfinite(budget) and budget > 0):
         raise ValueError(f"SDMVAE_MEMORY must be a number of gigabytes, not {value!r}")
     return int(budget * 1e9)
-
-
-def to_dict(config: Any) -> dict[str, Any]:
-    """Return a configuration as plain JSON types.
-
-    >>> to_dict(STFTConfig())
-    {'window_length': 1024, 'hop_length': 256}
-    """
-    return dataclasses.asdict(config)
-
-
-def from_dict(kind: type[Config], values: Mapping[str, Any]) -> Config:
-    """Return the configuration of type ``kind`` that JSON describes; absent keys take defaults.
-
-    Raises:
-        ValueError: naming the key, when it is unknown, of another type or out of range.
-
-    >>> from_dict(STFTConfig, {"hop_length": 128}).hop_length
-    128
-    """
-    if not isinstance(values, Mapping):
-        raise ValueError(f"{kind.__name__}: expected a JSON object, not {type(values).__name__}")
-    hints = get_type_hints(kind)
-    fields = dict(values)
-    for key, value in values.items():
-        if key not in hints:
-            raise ValueError(f"{kind.__name__}: unknown key {key!r}; known are {', '.join(hints)}")
-        if dataclasses.is_dataclass(hints[key]) and isinstance(value, Mapping):
-            fields[key] = from_dict(hints[key], value)
-    return kind(**fields)

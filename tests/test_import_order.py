@@ -12,7 +12,8 @@ PACKAGE = ROOT / "sdmvae_lite"
 # What each room may import from the package beside itself. Only chapters import `book`.
 FOUNDATIONS = {"config", "workers", "store"}
 ALLOWED = {
-    "config": set(),
+    "checked": set(),
+    "config": {"checked"},
     "workers": set(),
     "store": set(),
     "speech": FOUNDATIONS,
