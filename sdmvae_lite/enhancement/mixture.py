@@ -87,9 +87,10 @@ def m_step(power: Tensor, speech: Tensor, mixture: Mixture) -> Mixture:
     ratio = _over(twice @ mixture.patterns.T, once @ mixture.patterns.T)
     mixture = mixture._replace(activity=mixture.activity * ratio.sqrt())
 
-    weighed = speech / (mixture.gain * speech + mixture.noise)  # σ² / V
-    squared = power * (weighed / (mixture.gain * speech + mixture.noise))
-    ratio = _over(squared.mean(dim=0).sum(dim=1), weighed.mean(dim=0).sum(dim=1))
+    inverse = (mixture.gain * speech + mixture.noise).reciprocal()
+    once = speech * inverse
+    twice = once * (power * inverse)
+    ratio = _over(twice.mean(dim=0).sum(dim=1), once.mean(dim=0).sum(dim=1))
     mixture = mixture._replace(gain=mixture.gain * ratio.sqrt().unsqueeze(1))
     return _unit_sums(mixture)
 
@@ -114,14 +115,14 @@ def speech_power(power: Tensor, speech: Tensor, mixture: Mixture) -> Tensor:
     of one sample of the code, ``speech`` (n_frames, n_bins).
     """
     noise, scaled = mixture.noise, mixture.gain * speech
-    share = scaled / (scaled + noise)
-    return share * (share * power + noise) / mixture.gain
+    total = scaled + noise
+    return speech / total * (scaled / total * power + noise)
 
 
 def _inverses(power: Tensor, speech: Tensor, mixture: Mixture) -> tuple[Tensor, Tensor]:
     """Return the means over samples of 1 / V and P / V², each (n_frames, n_bins)."""
     inverse = (mixture.gain * speech + mixture.noise).reciprocal()
-    return inverse.mean(dim=0), power * inverse.square().mean(dim=0)
+    return inverse.mean(dim=0), (power * inverse * inverse).mean(dim=0)
 
 
 def _over(numerator: Tensor, denominator: Tensor) -> Tensor:

@@ -67,8 +67,8 @@ def langevin(
 
     with S the diagonal of ``scale`` and τ the step, accepted with probability
     :math:`\min(1, p(z') q(z \mid z') / p(z) q(z' \mid z))`, q being the density of proposals. The
-    step of each frame follows what is accepted of it, in ``burn`` alone: after that the chain has
-    exactly this posterior.
+    step of each frame follows what is accepted of it in ``burn`` and stays after that, so that the
+    samples that are kept tend to exactly this density.
     """
     value, made, slope = _slope(density, code)
     step = torch.as_tensor(step, dtype=code.dtype, device=code.device).expand(len(code), 1)
