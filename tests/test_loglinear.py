@@ -97,13 +97,18 @@ def test_only_the_dearest_are_not_zero(frames):
     assert not torch.allclose(model(frames).log_variance, sampled)
 
 
-def test_probabilities_of_use_become_the_usage(train, validation):
-    model = build_model(replace(DEAREST, input="log-power"), seed=0)
-    fit(model, train, validation, replace(TRAINING, max_epochs=60), "cpu", progress=False)
-    used = (model(torch.from_numpy(train), sample=False).code != 0).double().mean(dim=0)
-    learned = torch.sigmoid(model.usage_logit).double()
-    assert used.sum() == pytest.approx(2)
-    torch.testing.assert_close(learned, used, rtol=0, atol=0.1)
+def test_the_best_price_of_a_support_is_the_entropy_of_use():
+    """The gradient is zero where the probabilities are how often each atom is used."""
+    model = build_model(DEAREST, seed=0)
+    active = torch.rand(400, 6, generator=torch.Generator().manual_seed(0)) < 0.3
+    used = active.float().mean(dim=0)
+    with torch.no_grad():
+        model.usage_logit.copy_(torch.logit(used))
+    price = model.support_price(active).sum(dim=-1).mean()
+    entropy = torch.distributions.Bernoulli(used).entropy().sum()
+    torch.testing.assert_close(price, entropy)
+    (gradient,) = torch.autograd.grad(price, model.usage_logit)
+    torch.testing.assert_close(gradient, torch.zeros(6), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(("prior", "nu"), [("normal", 1e6), ("paper", 1e-6)])

@@ -6,7 +6,7 @@ import pytest
 
 from sdmvae_lite.config import ModelConfig, TrainingConfig
 from sdmvae_lite.model.models import VAE
-from sdmvae_lite.table.runs import ROWS_OF_TABLE_1, Run, check_runs, table_1
+from sdmvae_lite.table.runs import ROWS_AFTER_THE_PAPER, ROWS_OF_TABLE_1, Run, check_runs, table_1
 
 
 def test_table_1_has_fourteen_different_rows():
@@ -47,6 +47,12 @@ def test_table_1_has_fourteen_different_rows():
 )
 def test_a_row_is_named_and_labelled_by_all_that_is_not_the_papers(config, name, label):
     assert (config.name, config.label) == (name, label)
+
+
+def test_rows_after_the_paper_have_names_of_their_own():
+    names = [row.name for row in ROWS_AFTER_THE_PAPER]
+    assert names[0] == "student-32"
+    assert len({*names, *(row.name for row in ROWS_OF_TABLE_1)}) == len(names) + 14
 
 
 @pytest.mark.parametrize("variant", ["a/b", "..\\b", "lr 0.001", "ä", "a:b", "a\n", None, 0.001])

@@ -45,6 +45,7 @@ class LogLinearVAE(VAE):
     dictionary: Tensor  # D, (n_bins, m); if it is learned, up to the lengths of its columns
     log_nu: Tensor  # (), of a Student-t prior
     first_log_variance = -3.0  # of the posterior, in units of s²
+    first_length = 0.01  # of learned atoms, before they are brought to one: a short one turns fast
 
     def __init__(
         self, config: ModelConfig = ModelConfig(model="loglinear-vae", dictionary="learned")
@@ -61,8 +62,10 @@ class LogLinearVAE(VAE):
 
     def build_decoder(self) -> None:
         """Make D and b."""
-        config = self.config
-        hold(self, "dictionary", spectral_dictionary(config), config.dictionary == "learned")
+        config, atoms = self.config, spectral_dictionary(self.config)
+        if config.dictionary == "learned":
+            atoms *= self.first_length
+        hold(self, "dictionary", atoms, config.dictionary == "learned")
         self.bias = nn.Parameter(torch.zeros(config.n_bins))
 
     @property

@@ -20,6 +20,18 @@ ROWS_OF_TABLE_1 = tuple(
         *(ModelConfig("sdm-vae", m=m, dictionary="dct", k=k) for k in (32, 64)),
     )
 )
+# What may come after the paper: codes whose scale, dictionary or number of zeros is fixed.
+_LOGLINEAR = ModelConfig("loglinear-vae", m=64, dictionary="learned")
+ROWS_AFTER_THE_PAPER = (
+    *(ModelConfig("student-vae", m=m) for m in (32, 64, 128)),
+    ModelConfig("student-vae", nu=1.0),
+    *(ModelConfig("sdm-vae", dictionary="learned", k=k) for k in (32, 64)),
+    *(replace(_LOGLINEAR, m=m) for m in (16, 32, 64, 128)),
+    *(replace(_LOGLINEAR, dictionary="dct", m=m) for m in (32, 64)),
+    *(replace(_LOGLINEAR, prior=prior) for prior in ("student-t", "paper")),
+    *(replace(_LOGLINEAR, m=128, nonzero=count) for count in (4, 8, 16, 32)),
+    replace(_LOGLINEAR, dictionary="dct", m=128, nonzero=16),
+)
 
 
 @dataclass(frozen=True)
