@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from . import VAE
-    from .scoring.resynthesis import Resynthesis
     from .speech.corpora import Corpus
 
 # Rows beside the fourteen: the dictionary as the paper's equation has it, VSC as published later.
@@ -75,12 +74,8 @@ TRAINING = (
 )
 JOBS = click.Option(["--jobs"], default=-1, help="Processes; -1 is one a core.")
 MODEL = click.Option(["--model"], required=True, help="A folder made by train, or a name: vae-32.")
-SOUND = (
-    click.Argument(["source"], metavar="IN"),
-    click.Argument(["out"]),
-    MODEL,
-    click.Option(["--force"], is_flag=True, help="Replace OUT where it exists."),
-)
+FORCE = click.Option(["--force"], is_flag=True, help="Replace what is written where it exists.")
+SOUND = (click.Argument(["source"], metavar="IN"), click.Argument(["out"]), MODEL, FORCE)
 
 
 @command("corpus path/to/speech", *SPEECH)
@@ -136,9 +131,13 @@ def score(model: str, jobs: int, **speech: Any) -> None:
 
 
 @command("resynthesise in.wav out.wav --model sdm-identity-32", *SOUND)
-def resynthesise(**sound: Any) -> None:
+def resynthesise(out: str, **sound: Any) -> None:
     """Encode and decode the speech in IN, and write it to OUT, a WAV file at 16 kHz."""
-    through(**sound, decode=lambda _, result: result.estimate)
+    through(
+        outs=[out],
+        decode=lambda model, x: [abs(x).max() * sdmvae_lite.resynthesise(model, x).estimate],
+        **sound,
+    )
 
 
 @command(
@@ -147,20 +146,43 @@ def resynthesise(**sound: Any) -> None:
     click.Option(["--count"], type=click.IntRange(0), required=True, help="Coefficients a frame."),
     click.Option(["--by"], type=click.Choice(["kl", "magnitude"]), default="kl", help="Measure."),
 )
-def keep(count: int, by: str, **sound: Any) -> None:
+def keep(out: str, count: int, by: str, **sound: Any) -> None:
     """Resynthesise IN from the coefficients of most KL from the prior, or the largest; score it."""
     from .scoring.evaluation import score, unscored
 
-    def decode(model: VAE, result: Resynthesis) -> np.ndarray:
+    def decode(model: VAE, waveform: np.ndarray) -> list[np.ndarray]:
+        result = sdmvae_lite.resynthesise(model, waveform)
         output, length = result.output, len(result.reference)
         code = sdmvae_lite.keep_largest(output.code, count, output.kl if by == "kl" else None)
         estimate = sdmvae_lite.code_to_waveform(model, code, result.phase, length)
         kept = result._replace(estimate=estimate, output=output._replace(code=code))
         rows = [score(result, "", "all"), score(kept, "", f"{count} by {by}")]
         show({row.utterance: row.values for row in rows}, unscored(rows))
-        return estimate
+        return [abs(waveform).max() * estimate]
 
-    through(**sound, decode=decode)
+    through(outs=[out], decode=decode, **sound)
+
+
+@command(
+    "enhance noisy.wav clean.wav --noise-out noise.wav",
+    click.Argument(["source"], metavar="NOISY"),
+    click.Argument(["out"], metavar="CLEAN"),
+    click.Option(["--noise-out"], help="Write what was removed to this WAV file."),
+    click.Option(["--method"], default="fast", help="fast, mcem or encoder."),
+    click.Option(["--model"], default="vae-32-log", help="A folder made by train, or a name."),
+    FORCE,
+)
+def enhance(
+    source: str, out: str, noise_out: str | None, method: str, model: str, force: bool
+) -> None:
+    """Take the noise out of the speech in NOISY, and write it to CLEAN, a WAV file at 16 kHz."""
+    from .enhancement.em import enhance
+
+    outs = [out] if noise_out is None else [out, noise_out]
+    through(
+        *(source, outs, model, force),
+        lambda trained, x: enhance(trained, x, method, progress=True)[: len(outs)],
+    )
 
 
 @command(
@@ -245,25 +267,37 @@ def new_path(name: str, force: bool = False) -> Path:
 
 
 def through(
-    source: str, out: str, model: str, force: bool, decode: Callable[[VAE, Resynthesis], np.ndarray]
+    source: str,
+    outs: Sequence[str],
+    model: str,
+    force: bool,
+    decode: Callable[[VAE, np.ndarray], Iterable[np.ndarray]],
 ) -> None:
-    """Write what is decoded of a file, as loud as it was, whole or not at all."""
+    """Write what is made of a recording to WAV files, each whole or not at all."""
     import soundfile
 
     from .speech.corpora.audio import AudioFile
 
-    if not out.lower().endswith(".wav"):
-        raise ValueError(f"{out} is to be a WAV file: give it a name that ends in .wav")
-    path, trained = new_path(out, force), trained_model(model)
-    audio = AudioFile(Path(source).expanduser())
-    waveform, (n_samples, rate, n_channels) = audio.read(), audio.header
-    estimate = decode(trained, sdmvae_lite.resynthesise(trained, waveform)) * abs(waveform).max()
-    peak, content = max(1.0, abs(estimate).max()), io.BytesIO()
-    soundfile.write(content, estimate / peak, SAMPLE_RATE, "PCM_16", format="WAV")
-    write(path, content.getvalue())
-    quieter = f", {20 * math.log10(peak):.1f} dB quieter to fit full scale" if peak > 1 else ""
+    for out in outs:
+        if not out.lower().endswith(".wav"):
+            raise ValueError(f"{out} is to be a WAV file: give it a name that ends in .wav")
+    audio, paths = AudioFile(Path(source).expanduser()), [new_path(out, force) for out in outs]
+    if len({path.resolve() for path in (audio.path, *paths)}) <= len(paths):
+        raise ValueError(f"{', '.join((source, *outs))}: a file is named twice, choose other names")
+    trained, waveform, (n_samples, rate, n_channels) = (
+        trained_model(model),
+        audio.read(),
+        audio.header,
+    )
     click.echo(f"{source}: {n_samples / rate:.2f} s at {rate} Hz, channels: {n_channels}")
-    click.echo(f"{out}: {len(estimate) / SAMPLE_RATE:.2f} s at {SAMPLE_RATE} Hz{quieter}")
+    made = list(decode(trained, waveform))
+    peak = max(1.0, *(abs(each).max() for each in made))  # all as much quieter, to add up
+    quieter = f", {20 * math.log10(peak):.1f} dB quieter to fit full scale" if peak > 1 else ""
+    for out, path, each in zip(outs, paths, made, strict=True):
+        content = io.BytesIO()
+        soundfile.write(content, each / peak, SAMPLE_RATE, "PCM_16", format="WAV")
+        write(path, content.getvalue())
+        click.echo(f"{out}: {len(each) / SAMPLE_RATE:.2f} s at {SAMPLE_RATE} Hz{quieter}")
 
 
 def show(rows: Mapping[str, Mapping[str, float]], unscored: Iterable[str] = ()) -> None:

@@ -37,11 +37,12 @@ from sdmvae_lite import (
     save_model,
 )
 from sdmvae_lite.cli import MEASURES, MORE_ROWS, main
+from sdmvae_lite.enhancement.em import enhance
 from sdmvae_lite.scoring.metrics import estoi, hoyer, pesq_raw, si_sdr
 from sdmvae_lite.speech.corpora.tcd_timit import SPLITS
 from sdmvae_lite.table.runs import ROWS_OF_TABLE_1
 
-COMMANDS = ("corpus", "train", "score", "resynthesise", "keep", "table")
+COMMANDS = ("corpus", "train", "score", "resynthesise", "keep", "enhance", "table")
 ROWS = ["sdm-dct64-32", "vae-32"]
 
 
@@ -298,6 +299,32 @@ def test_a_recording_that_is_there_is_replaced_only_by_force(stereo):
     assert len(samples("out.wav")) == len(heard(stereo))
 
 
+def test_a_noisy_recording_is_taken_apart(tmp_path, spoken):
+    rng = np.random.default_rng(0)
+    noise = 0.02 * rng.standard_normal(len(spoken))
+    noisy = write(
+        tmp_path / "noisy.wav", soxr.resample(0.3 * spoken + noise, 16_000, 22_050), 22_050
+    )
+    arguments = ("enhance", noisy, "clean.wav", "--noise-out", "noise.wav")
+    stdout = run(*arguments)
+    waveform = heard(noisy)
+    assert f"{noisy}: {len(waveform) / 16_000:.2f} s at 22050 Hz, channels: 1" in stdout
+    expected = enhance(load_pretrained("vae-32-log"), waveform)
+    for name, part in zip(("clean.wav", "noise.wav"), expected, strict=True):
+        assert f"{name}: {len(waveform) / 16_000:.2f} s at 16000 Hz" in stdout
+        np.testing.assert_allclose(samples(name) / 2**15, part, atol=2**-14)
+    added = (samples("clean.wav").astype(int) + samples("noise.wav")) / 2**15
+    np.testing.assert_allclose(added, waveform, atol=2**-14)
+    assert si_sdr(spoken, samples("clean.wav")) > si_sdr(spoken, waveform) + 2
+
+    before = {path: path.read_bytes() for path in tmp_path.glob("*.wav")}
+    assert "clean.wav exists already" in failed(*arguments)
+    assert "a file is named twice" in failed("enhance", noisy, noisy, "--force")
+    twice = ("enhance", noisy, "new.wav", "--noise-out", "./new.wav")
+    assert "a file is named twice" in failed(*twice)
+    assert {path: path.read_bytes() for path in tmp_path.glob("*.wav")} == before
+
+
 SOUND = ("in.wav", "out.wav", "--model")
 
 
@@ -344,6 +371,9 @@ SOUND = ("in.wav", "out.wav", "--model")
             ("resynthesise", "in.wav", "in.wav/o.wav", "--model", "vae-32"),
             r"o\.wav cannot be written",
         ),
+        (("enhance", "damaged.wav", "out.wav"), r"damaged\.wav cannot be"),
+        (("enhance", "in.wav", "out.wav", "--method", "best"), r"unknown method 'best': choose"),
+        (("enhance", "in.wav", "out.wav", "--noise-out", "out.flac"), r"out\.flac is to be a WAV"),
         (("keep", *SOUND, "vae-32", "--count", "-1"), r"-1 is not in the range"),
         (("keep", *SOUND, "vae-32"), r"Missing option '--count'"),
         (("table", "mine", "--rows", "vae-32,vae"), r"unknown row 'vae'"),
