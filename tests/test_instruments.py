@@ -330,6 +330,8 @@ def test_things_fit_and_are_large_enough_to_press(open_page, window):
         "all => all.map(e => e.getBoundingClientRect()).map(r => Math.min(r.width, r.height))"
     )
     assert min(sizes) >= 24
+    values = page.locator("code-bars .bars b").evaluate_all("all => all.map(e => e.clientHeight)")
+    assert len(set(values)) == 1, "a value is broken into lines"
     a, b = (mark.bounding_box() for mark in page.locator("button.mark").all())
     assert np.hypot(a["x"] - b["x"], a["y"] - b["y"]) >= 22
 

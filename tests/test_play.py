@@ -224,6 +224,16 @@ def test_voices_change_at_the_same_instant_without_a_gap(browser, visit):
     assert page.evaluate(heads) == rested
 
 
+def test_a_link_of_a_chapter_leads_to_the_recorder(browser, visit):
+    page = visit(browser, "play-record")
+    chapter = (BOOK / "15_bring_your_own_speech.ipynb").read_text(encoding="utf-8")
+    assert "play.html#play-record" in chapter
+    recorder = page.get_by_role("button", name="Record your voice")
+    assert recorder.evaluate("each => each === document.activeElement")
+    box = recorder.bounding_box()
+    assert 0 <= box["y"] <= 900 - box["height"]
+
+
 def test_edits_sound_as_the_package_computes_them(browser, visit, sentences):
     page = visit(browser, f"voice={SDM}&keep=8&{SDM}=4_4_0_99999_0*10_14_50_120_2")
     model = package(SDM)

@@ -14,7 +14,8 @@
   }
 
   const sum = (values) => values.reduce((total, value) => total + value, 0);
-  const text = (value) => String(Number(value.toPrecision(3))).replace("-", "−");
+  const short = (value) => (Math.abs(value) < 10 ? value.toFixed(2) : value.toPrecision(3));
+  const text = (value) => String(Number(short(value))).replace("-", "−");
 
   /** What is said of a code; nothing of one that is zero, but for its Hoyer, by convention. */
   function measure(code) {

@@ -29,10 +29,10 @@
   function describe({ order }, values) {
     const sizes = values.map(Math.abs);
     const ranks = [...sizes.keys()].sort((a, b) => sizes[b] - sizes[a]);
-    const few = sizes.filter((size) => size > 0.1 * sizes[ranks[0]]).length;
+    const few = sizes.filter((size) => size >= 0.1 * sizes[ranks[0]]).length;
     const [one, two, three] = ranks.map((rank) => `${order[rank]} (${text(values[rank])})`);
-    const named = `largest are coefficients ${one}, ${two} and ${three}`;
-    return `${few} of ${sizes.length} above a tenth of the largest; ${named}`;
+    const named = `the largest are coefficients ${one}, ${two} and ${three}`;
+    return `${few} of ${sizes.length} at least a tenth of the largest; ${named}`;
   }
 
   /** Bars for one code; returns what shows a frame, and tells it in words. */

@@ -495,6 +495,7 @@
     offerTries();
     listenToControls();
     listenToPage(document.getElementById("play"));
+    document.getElementById(location.hash.slice(1))?.focus(); // as a chapter's link asks
     show();
   }
 
