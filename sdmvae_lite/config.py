@@ -71,8 +71,8 @@ class ModelConfig(Checked):
     """One row of Table 1: which model, and its sizes.
 
     ``k`` and ``constant_atom`` speak to the SDM-VAE alone, ``dictionary`` to it and the log-linear
-    VAE; ``alpha`` and ``pseudo_inputs`` to variational sparse coding (VSC) alone; ``prior`` and
-    ``nonzero`` to the log-linear VAE alone, ``nu`` where a prior is a Student-t.
+    VAE; ``alpha`` and ``pseudo_inputs`` to variational sparse coding (VSC) alone; ``prior``,
+    ``nonzero`` and ``thinning`` to the log-linear VAE alone, ``nu`` where a prior is a Student-t.
 
     >>> ModelConfig(model="sdm-vae", m=32, dictionary="dct", k=64).code_size
     64
@@ -92,6 +92,7 @@ class ModelConfig(Checked):
     prior: str = "normal"  # of the log-linear VAE
     nu: float | None = None  # degrees of freedom of a Student-t prior; None learns them
     nonzero: int | None = None  # coefficients that a frame keeps; None keeps all
+    thinning: int = 0  # epochs of training in which their number comes down to that
 
     def _check(self) -> None:
         dictionaries = DICTIONARIES[1:] if self.model == "loglinear-vae" else DICTIONARIES
@@ -107,6 +108,7 @@ class ModelConfig(Checked):
         self._require("nu", fits, "finite and positive, or None to be learned")
         fits = self.nonzero is None or 1 <= self.nonzero < self.m
         self._require("nonzero", fits, f"between 1 and m - 1 = {self.m - 1}, or None")
+        self._require("thinning", self.thinning >= 0, "0 (as few from the start) or more")
         self.stft  # noqa: B018 (it says what is wrong with the hop)
 
     @property
@@ -166,6 +168,8 @@ class ModelConfig(Checked):
         yield f"{self.m}", f"m = {self.m}"
         if self.model == "loglinear-vae" and self.nonzero is not None:
             yield f"dearest{self.nonzero}", f"the dearest {self.nonzero}"
+            if self.thinning:
+                yield f"thinned{self.thinning}", f"thinned over {self.thinning} epochs"
         if self.model == "sdm-vae" and not self.constant_atom:
             yield "no-constant", "no constant atom"
         if self.input == "log-power":

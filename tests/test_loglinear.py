@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from noise import LOGLINEAR as CONFIG
 from noise import N_BINS, TRAINING, make_frames
 
 from sdmvae_lite.config import ModelConfig
@@ -15,7 +16,6 @@ from sdmvae_lite.model.files import load_model, save_model
 from sdmvae_lite.model.models import build_model, loss, reparametrise
 from sdmvae_lite.training.fit import fit
 
-CONFIG = ModelConfig("loglinear-vae", m=6, dictionary="learned", hidden=16, n_bins=N_BINS)
 DEAREST = replace(CONFIG, nonzero=2)
 STUDENT = ModelConfig("student-vae", m=4, hidden=16, n_bins=N_BINS)
 
@@ -95,6 +95,16 @@ def test_only_the_dearest_are_not_zero(frames):
         assert kl.sum() == pytest.approx(own[kept].sum().item() + support, rel=1e-4)
     sampled = model.decode(reparametrise(mu, logvar))
     assert not torch.allclose(model(frames).log_variance, sampled)
+
+
+def test_thinning_starts_from_all_and_is_of_training_alone(frames):
+    model = build_model(replace(DEAREST, thinning=4), seed=0)
+    counts = []
+    for epoch in (0, 2, 4, 9):
+        model.begin_epoch(epoch)
+        counts.append([(model.train(on)(frames).code != 0).sum(dim=-1) for on in (True, False)])
+    found = [[set(count.tolist()) for count in each] for each in counts]
+    assert found == [[{6}, {2}], [{3}, {2}], [{2}, {2}], [{2}, {2}]]
 
 
 def test_the_best_price_of_a_support_is_the_entropy_of_use():

@@ -39,6 +39,9 @@ class LogLinearVAE(VAE):
     often each atom is used, π, which is learned:
 
     .. math:: -\log p(S) = -\sum_{j \in S} \log \pi_j - \sum_{j \notin S} \log(1 - \pi_j)
+
+    An atom that is never among the L learns nothing. With ``config.thinning`` training starts from
+    all coefficients, and comes down to L within so many epochs: each atom learns something first.
     """
 
     takes = "loglinear-vae"
@@ -57,6 +60,7 @@ class LogLinearVAE(VAE):
         if config.prior == "student-t":
             hold(self, "log_nu", torch.tensor(math.log(config.nu or 1.0)), config.nu is None)
         if config.nonzero is not None:
+            self.kept = config.nonzero  # in training, of each frame
             share = torch.tensor(config.nonzero / config.m)
             self.usage_logit = nn.Parameter(torch.logit(share).repeat(config.m))
 
@@ -67,6 +71,13 @@ class LogLinearVAE(VAE):
             atoms *= self.first_length
         hold(self, "dictionary", atoms, config.dictionary == "learned")
         self.bias = nn.Parameter(torch.zeros(config.n_bins))
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Let the number of coefficients that are kept in training fall from m to L."""
+        config = self.config
+        if config.nonzero is not None and config.thinning:
+            fallen = min(1.0, epoch / config.thinning)
+            self.kept = round(config.m * (config.nonzero / config.m) ** fallen)
 
     @property
     def offset(self) -> Tensor:
@@ -91,7 +102,7 @@ class LogLinearVAE(VAE):
         code = reparametrise(mu, logvar, generator) if sample else mu
         kl, gamma, variance = self.kl(mu, logvar), self.gamma(mu, logvar), logvar.exp()
         if self.config.nonzero is not None:
-            active = dearest(kl, self.config.nonzero)
+            active = dearest(kl, self.kept if self.training else self.config.nonzero)
             code, mu, variance = (torch.where(active, each, 0.0) for each in (code, mu, variance))
             kl = torch.where(active, kl, 0.0) + self.support_price(active)
         return ModelOutput(self.decode(code), mu, kl, gamma, variance)
