@@ -125,7 +125,11 @@ def test_json_must_hold_an_object():
         (STFTConfig, {"window_length": 1023}, "window_length must be an even"),
         (STFTConfig, {"hop_length": 0}, "hop_length must be between 1 and half"),
         (STFTConfig, {"hop_length": 513}, "hop_length must be between 1 and half"),
-        (ModelConfig, {"model": "gan"}, "model must be one of vae, vsc, sdm-vae, student-vae, loglinear-vae, not 'gan'"),
+        (
+            ModelConfig,
+            {"model": "gan"},
+            "model must be one of vae, vsc, sdm-vae, student-vae, loglinear-vae, not 'gan'",
+        ),
         (ModelConfig, {"m": 0}, "m must be at least 1, not 0"),
         (ModelConfig, {"k": 0, "dictionary": "dct"}, "k must be at least 1"),
         (ModelConfig, {"k": 64}, "k must be None or m = 32 with the identity dictionary"),

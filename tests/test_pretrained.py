@@ -56,6 +56,18 @@ def test_half_precision_rounds_and_the_dictionary_is_exact(tmp_path, monkeypatch
         torch.testing.assert_close(loaded[name], value, rtol=within, atol=within * 2**-14)
 
 
+@pytest.mark.parametrize("dictionary", ["dct", "learned"])
+def test_dictionaries_of_spectra_are_kept_where_they_are_learned(tmp_path, monkeypatch, dictionary):
+    config = ModelConfig("loglinear-vae", 6, dictionary, hidden=8, nonzero=2)
+    model = build_model(config, seed=1)
+    path = save_pretrained(model, tmp_path)
+    assert ("dictionary" in load_file(path)) == (dictionary == "learned")
+    monkeypatch.setattr(pretrained, "WEIGHTS", tmp_path)
+    loaded = load_pretrained(config.name)
+    within = 2**-10 if dictionary == "learned" else 0
+    torch.testing.assert_close(loaded.atoms(), model.atoms(), rtol=within, atol=within * 2**-4)
+
+
 @pytest.mark.parametrize("spoil", [torch.Tensor.int, lambda x: x.fill_(torch.nan)])
 def test_weights_that_are_no_numbers_are_refused(tmp_path, monkeypatch, spoil):
     path = save_pretrained(build_model(ModelConfig(m=4, hidden=8), seed=1), str(tmp_path))

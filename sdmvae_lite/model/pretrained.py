@@ -15,9 +15,8 @@ from safetensors.torch import load_file, save
 
 from ..config import ModelConfig, from_dict, to_dict
 from ..store import write
-from .dictionaries import build_dictionary
 from .files import load_state, on_cpu
-from .models import CLASSES, SDMVAE, VAE, build_model
+from .models import CLASSES, VAE, build_model
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 
@@ -51,14 +50,17 @@ def load_pretrained(name: str) -> VAE:
 def save_pretrained(model: VAE, folder: str | os.PathLike[str]) -> Path:
     """Write what `load_pretrained` reads, called as the model's row; return the path.
 
-    A dictionary is left out, to be built anew: one of your own, or such a class, is a ValueError.
+    A dictionary that is not learned is left out, to be built anew: one of your own, or a class of
+    your own, is a ValueError.
     """
     if type(model) is not CLASSES[model.config.model]:
         raise ValueError(f"{type(model).__name__} is a class of your own: use save_model")
     state, name = on_cpu(model.state_dict()), model.config.name
-    fixed = type(model) is SDMVAE and model.config.dictionary != "learned"
-    if fixed and not torch.equal(state.pop("dictionary"), build_dictionary(model.config)):
-        raise ValueError(f"{name} has a dictionary of its own, which would be lost: use save_model")
+    if "dictionary" in dict(model.named_buffers()):
+        built = build_model(model.config, seed=0).state_dict()["dictionary"]
+        if not torch.equal(state.pop("dictionary"), built):
+            why = "has a dictionary of its own, which would be lost: use save_model"
+            raise ValueError(f"{name} {why}")
     path = Path(folder).expanduser() / f"{name}.safetensors"
     half = {key: value.half() for key, value in state.items()}
     write(path, save(half, metadata={"model": json.dumps(to_dict(model.config))}))
