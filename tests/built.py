@@ -1,11 +1,8 @@
 """The book, rendered at the smallest preset once for all tests and processes of a run."""
 
-import functools
 import os
 import subprocess
 import sys
-import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import nbformat
@@ -14,6 +11,7 @@ from executed import executed, shared_folder
 from filelock import FileLock
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
+from serving import serve
 from toc import ROOT, chapters
 
 
@@ -72,15 +70,8 @@ def book(tmp_path_factory):
     return output / "_build" / "html"
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *arguments):
-        pass
-
-
 @pytest.fixture(scope="session")
 def site(book):
     """The address of the rendered book on this machine."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=book))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with serve(book) as address:
+        yield address

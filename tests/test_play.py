@@ -1,14 +1,11 @@
 """The page *Play with a code* as a visitor uses it: heard, touched, typed, sent and printed."""
 
 import base64
-import functools
 import io
 import os
 import shutil
 import subprocess
 import sys
-import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +13,7 @@ import pytest
 import soundfile
 import torch
 from chromium import CHROMIUM, NEEDS_CHROMIUM, QUIET
+from serving import serve
 from toc import BOOK, ROOT
 
 from sdmvae_lite.model.pretrained import load_pretrained
@@ -72,22 +70,14 @@ def rendered(tmp_path_factory):
     return folder / "_build" / "html"
 
 
-class Noting(SimpleHTTPRequestHandler):
-    """Notes in place of a log what it was asked."""
-
-    asked = []  # noqa: RUF012
-
-    def log_message(self, _format, *said):
-        self.asked.append(said)
+ASKED = []  # what the server was asked
 
 
 @pytest.fixture(scope="session")
 def served(rendered):
     """The page's address on this machine, where it is a secure context with a server."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Noting, directory=rendered))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/play.html"
-    server.shutdown()
+    with serve(rendered, lambda *said: ASKED.append(said)) as site:
+        yield f"{site}/play.html"
 
 
 @pytest.fixture
@@ -486,7 +476,7 @@ def test_without_a_connection_it_says_so_and_goes_on(browser, visit, served):
 
 def test_nothing_can_be_sent_from_the_page(browser, visit, served):
     page = visit(browser, address=served)
-    before = list(Noting.asked)
+    before = list(ASKED)
     assert before
     refused = page.evaluate(
         """async () => {
@@ -506,7 +496,7 @@ def test_nothing_can_be_sent_from_the_page(browser, visit, served):
         }"""
     )
     assert {"fetch", "xhr", "connect-src"} <= set(refused)
-    assert before == Noting.asked
+    assert before == ASKED
     page.complaints.clear()
 
 

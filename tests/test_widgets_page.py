@@ -1,18 +1,16 @@
 """Players, blind tests and sliders on a rendered page, used as readers would use them."""
 
-import functools
 import math
 import re
 import shutil
-import threading
-from http.server import ThreadingHTTPServer
 
 import nbformat
 import numpy as np
 import pytest
-from built import Quiet, build
+from built import build
 from chromium import NEEDS_CHROMIUM
 from PIL import Image
+from serving import serve
 from toc import ROOT
 
 pytestmark = NEEDS_CHROMIUM
@@ -206,11 +204,8 @@ def test_a_player_plays_seeks_switches_and_pauses(open_page, hand):
 @pytest.fixture(scope="module")
 def server(folder):
     """The address of a server that, like Python's own, sends no parts of files."""
-    serve = functools.partial(Quiet, directory=folder)
-    with ThreadingHTTPServer(("127.0.0.1", 0), serve) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_port}/page.html"
-        running.shutdown()
+    with serve(folder) as running:
+        yield f"{running}/page.html"
 
 
 @pytest.mark.parametrize("place", ["address", "server"])

@@ -5,21 +5,19 @@ the sheets are numbered through. Sounds are lines that say what there is to hear
 """
 
 import argparse
-import functools
 import html
 import io
 import os
 import re
 import shutil
 import tempfile
-import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import yaml
 from playwright.sync_api import Browser, sync_playwright
 from pypdf import PdfReader, PdfWriter
 from pypdf.annotations import Link
+from serving import serve
 
 from sdmvae_lite.store import write
 
@@ -43,11 +41,6 @@ def pages(toc: Path) -> list[str]:
     contents = yaml.safe_load(toc.read_text(encoding="utf-8"))
     parts = contents.get("parts", [])
     return [contents["root"], *(each["file"] for part in parts for each in part["chapters"])]
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *arguments):
-        pass
 
 
 def print_page(browser: Browser, address: str, path: Path) -> str:
@@ -111,16 +104,16 @@ def print_book(book: Path, toc: Path, name: str, target: Path) -> None:
     names = pages(toc)
     if missing := [each for each in names if not (book / f"{each}.html").is_file()]:
         raise SystemExit(f"{book} has no page {missing[0]}.html: `make book` renders it")
-    handler = functools.partial(Quiet, directory=book)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+    with (
+        serve(book) as site,
+        tempfile.TemporaryDirectory() as folder,
+        sync_playwright() as playwright,
+    ):
         browser = playwright.chromium.launch(executable_path=chromium())
         printed = {}
         for each in names:
             path = Path(folder) / f"{each}.pdf"
-            address = f"http://127.0.0.1:{server.server_port}/{each}.html"
-            printed[print_page(browser, address, path)] = path
+            printed[print_page(browser, f"{site}/{each}.html", path)] = path
         number, starts = 1 + -(-len(names) // PER_SHEET), {}
         for title, path in printed.items():
             starts[title] = number
@@ -129,7 +122,6 @@ def print_book(book: Path, toc: Path, name: str, target: Path) -> None:
         list_of_pages(browser, name, starts, contents)
         browser.close()
         join(printed, contents, target)
-    server.shutdown()
     print(f"{target}: {number - 1} sheets")
 
 
