@@ -119,6 +119,19 @@ def test_the_sdm_vae_is_its_equations(frames):
     torch.testing.assert_close(output.log_variance, model.decode(z))
 
 
+def test_a_learned_dictionary_is_used_with_unit_norms(frames):
+    """However long its columns have grown; so nothing is learned along them."""
+    model = SDMVAE(CONFIGS["sdm-learned"])
+    with torch.no_grad():
+        model.dictionary.mul_(torch.linspace(0.5, 4, 12))
+    code = model(frames, sample=False).code
+    atoms = model.dictionary / model.dictionary.norm(dim=0)
+    torch.testing.assert_close(model.synthesis(code), torch.einsum("mk,bk->bm", atoms, code))
+    sum(loss(model, frames, model(frames))).backward()
+    along = (model.dictionary.grad * atoms).sum(dim=0)
+    assert (along.abs() < 1e-4 * model.dictionary.grad.norm(dim=0)).all()
+
+
 def test_the_decoder_absorbs_the_dictionary(frames):
     """D = DCT and D = I are one class of models where D is square and invertible."""
     config = CONFIGS["sdm-identity"]
