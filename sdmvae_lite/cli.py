@@ -14,7 +14,7 @@ import click
 
 import sdmvae_lite
 
-from .config import DICTIONARIES, MODELS, PRESETS, SAMPLE_RATE, ModelConfig, get_preset
+from .config import DICTIONARIES, MODELS, PRESETS, PRIORS, SAMPLE_RATE, ModelConfig, get_preset
 from .store import cache_folder, write
 
 if TYPE_CHECKING:
@@ -28,7 +28,15 @@ MORE_ROWS = (
     *(ModelConfig("sdm-vae", dictionary="dct", k=k, constant_atom=False) for k in (32, 64)),
     *(ModelConfig("vsc", alpha=alpha, pseudo_inputs=20) for alpha in (0.05, 0.5, 0.9)),
 )
-USED_BY = {"dictionary": "sdm-vae", "k": "sdm-vae", "alpha": "vsc", "pseudo_inputs": "vsc"}
+USED_BY = {
+    "dictionary": ("sdm-vae", "loglinear-vae"),
+    "k": ("sdm-vae",),
+    "alpha": ("vsc",),
+    "pseudo_inputs": ("vsc",),
+    "prior": ("loglinear-vae",),
+    "nu": ("student-vae", "loglinear-vae"),
+    "nonzero": ("loglinear-vae",),
+}
 MEASURES = ("pesq_raw", "stoi", "estoi", "si_sdr", "hoyer")
 
 
@@ -95,10 +103,13 @@ def corpus(**speech: Any) -> None:
     click.Option(["--row"], help="The model by its row of the table, such as sdm-dct64-32."),
     click.Option(["--model"], type=click.Choice(MODELS), help="Or by its kind.  [default: vae]"),
     click.Option(["--m"], type=int, help="Dimension of the latent code.  [default: 32]"),
-    click.Option(["--dictionary"], type=click.Choice(DICTIONARIES), help="Of the SDM-VAE."),
+    click.Option(["--dictionary"], type=click.Choice(DICTIONARIES), help="Where it has one."),
     click.Option(["--k"], type=int, help="Atoms of the SDM-VAE's dictionary.  [default: m]"),
     click.Option(["--alpha"], type=float, help="How often a coefficient of VSC is active."),
     click.Option(["--pseudo-inputs"], type=int, help="Of VSC's prior, which is fixed without."),
+    click.Option(["--prior"], type=click.Choice(PRIORS), help="Of the log-linear VAE."),
+    click.Option(["--nu"], type=float, help="Of a Student-t prior, which is learned without."),
+    click.Option(["--nonzero"], type=int, help="Coefficients a frame of the log-linear VAE."),
     *(*TRAINING, click.Option(["--seed"], default=0, help="Of weights, order and noise.")),
 )
 def train(out: str, preset: str, device: str, seed: int, **given: Any) -> None:
@@ -235,9 +246,9 @@ def load(corpus: str, minutes: Any, split: Any, skip: bool, preset: str = "paper
 
 
 def row_called(name: str) -> ModelConfig:
-    from .table.runs import ROWS_OF_TABLE_1
+    from .table.runs import ROWS_AFTER_THE_PAPER, ROWS_OF_TABLE_1
 
-    rows = {row.name: row for row in (*ROWS_OF_TABLE_1, *MORE_ROWS)}
+    rows = {row.name: row for row in (*ROWS_OF_TABLE_1, *MORE_ROWS, *ROWS_AFTER_THE_PAPER)}
     if name not in rows:
         raise ValueError(f"unknown row {name!r}: choose one of {', '.join(rows)}")
     return rows[name]
@@ -248,7 +259,7 @@ def chosen_model(row: str | None, **options: Any) -> ModelConfig:
     given = {name: value for name, value in options.items() if value is not None}
     kind = row or given.get("model", "vae")
     for name in given:
-        if row or USED_BY.get(name, kind) != kind:
+        if row or kind not in USED_BY.get(name, (kind,)):
             raise ValueError(f"--{name.replace('_', '-')} is not for {kind}: leave it out")
     return row_called(row) if row else ModelConfig(**given)
 

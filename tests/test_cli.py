@@ -40,7 +40,7 @@ from sdmvae_lite.cli import MEASURES, MORE_ROWS, main
 from sdmvae_lite.enhancement.em import enhance
 from sdmvae_lite.scoring.metrics import estoi, hoyer, pesq_raw, si_sdr
 from sdmvae_lite.speech.corpora.tcd_timit import SPLITS
-from sdmvae_lite.table.runs import ROWS_OF_TABLE_1
+from sdmvae_lite.table.runs import ROWS_AFTER_THE_PAPER, ROWS_OF_TABLE_1
 
 COMMANDS = ("corpus", "train", "score", "resynthesise", "keep", "enhance", "table")
 ROWS = ["sdm-dct64-32", "vae-32"]
@@ -213,7 +213,7 @@ def test_training_is_stopped_taken_up_and_is_that_of_fit(tmp_path, cache):
 
 
 def test_rows_of_the_table_are_models_to_train(mine):
-    for row in (ROWS_OF_TABLE_1[3], MORE_ROWS[0], MORE_ROWS[-1]):
+    for row in (ROWS_OF_TABLE_1[3], MORE_ROWS[0], MORE_ROWS[-1], ROWS_AFTER_THE_PAPER[-1]):
         done("train", mine, row.name, "--row", row.name, "--preset", "smoke")
         assert load_model(row.name).config == replace(row, input="log-power")
 
@@ -342,6 +342,11 @@ SOUND = ("in.wav", "out.wav", "--model")
         ),
         (("train", "mine", "out", "--row", "vae-32", "--m", "8"), r"--m is not for vae-32"),
         (("train", "mine", "out", "--k", "8"), r"--k is not for vae: leave it out"),
+        (("train", "mine", "out", "--nonzero", "8"), r"--nonzero is not for vae: leave it out"),
+        (
+            ("train", "mine", "out", "--model", "loglinear-vae"),
+            r"dictionary must be one of dct, learned, not 'identity'",
+        ),
         (
             ("train", "mine", "out", "--model", "sdm-vae", "--alpha", "0.1"),
             r"--alpha is not for sdm",
