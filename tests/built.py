@@ -11,7 +11,7 @@ from executed import executed, shared_folder
 from filelock import FileLock
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
-from serving import serve
+from print_book import serve
 from toc import ROOT, chapters
 
 

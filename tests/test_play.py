@@ -13,7 +13,7 @@ import pytest
 import soundfile
 import torch
 from chromium import CHROMIUM, NEEDS_CHROMIUM, QUIET
-from serving import serve
+from print_book import serve
 from toc import BOOK, ROOT
 
 from sdmvae_lite.model.pretrained import load_pretrained

@@ -10,7 +10,7 @@ import pytest
 from built import build
 from chromium import NEEDS_CHROMIUM
 from PIL import Image
-from serving import serve
+from print_book import serve
 from toc import ROOT
 
 pytestmark = NEEDS_CHROMIUM

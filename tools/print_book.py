@@ -5,19 +5,23 @@ the sheets are numbered through. Sounds are lines that say what there is to hear
 """
 
 import argparse
+import functools
 import html
 import io
 import os
 import re
 import shutil
 import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import yaml
 from playwright.sync_api import Browser, sync_playwright
 from pypdf import PdfReader, PdfWriter
 from pypdf.annotations import Link
-from serving import serve
 
 from sdmvae_lite.store import write
 
@@ -41,6 +45,24 @@ def pages(toc: Path) -> list[str]:
     contents = yaml.safe_load(toc.read_text(encoding="utf-8"))
     parts = contents.get("parts", [])
     return [contents["root"], *(each["file"] for part in parts for each in part["chapters"])]
+
+
+@contextmanager
+def serve(folder: Path, note: Callable[..., None] = lambda *said: None) -> Iterator[str]:
+    """Serve a folder; what is asked for is told to ``note``. Yields the address, without a slash.
+
+    Like Python's own server it sends whole files only, no parts of them.
+    """
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, _format: str, *said: object) -> None:
+            note(*said)
+
+    handler = functools.partial(Handler, directory=folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def print_page(browser: Browser, address: str, path: Path) -> str:
