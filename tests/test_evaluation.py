@@ -440,7 +440,7 @@ def test_scores_of_a_class_without_a_text_are_computed_but_not_kept(clips, tmp_p
 
 def test_the_code_that_decides_a_score_is_in_its_name():
     """All that scoring imports, but for packages and what only describes, finds, keeps, sends."""
-    aside = {"config", "store", "workers", "model", "model.files", "scoring", "speech"}
+    aside = {"checked", "config", "store", "workers", "model", "model.files", "scoring", "speech"}
     aside |= {"speech.corpora", *(f"speech.corpora.{name}" for name in FINDING)}
     program = "import sys, sdmvae_lite.scoring.evaluation; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
