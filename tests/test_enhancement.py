@@ -265,7 +265,7 @@ def test_a_long_waveform_is_taken_in_parts_that_are_cross_faded(monkeypatch):
 
     def halve(model, power, *_):
         heard.append(len(power))
-        yield type("Estimate", (), {"gain": torch.full_like(power, 0.5), "objective": 0.0})
+        yield type("Iteration", (), {"gain": torch.full_like(power, 0.5), "objective": 0.0})
 
     with monkeypatch.context() as patched:
         patched.setattr("sdmvae_lite.enhancement.em.em", halve)

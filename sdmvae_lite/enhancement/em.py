@@ -42,8 +42,8 @@ METHODS = {
 }
 
 
-class Estimate(NamedTuple):
-    """Where EM stands after an iteration."""
+class Iteration(NamedTuple):
+    """Where EM stands after one."""
 
     mixture: Mixture
     codes: Tensor  # (R, n_frames, code_size), samples of the last E-step
@@ -122,7 +122,7 @@ def em(
     iterations: int | None = None,
     rank: int = 8,
     generator: Generator | None = None,
-) -> Iterator[Estimate]:
+) -> Iterator[Iteration]:
     r"""Yield an estimate after every iteration, and one more after a last, longer E-step.
 
     E-step: codes are drawn from their `posterior` given the mixture, or found by the encoder.
@@ -178,7 +178,7 @@ def em(
         if not is_last:
             mixture = m_step(power, samples.kept, mixture)
         value = objective(power, samples.kept, mixture).item()
-        yield Estimate(mixture, samples.codes, samples.kept, value)
+        yield Iteration(mixture, samples.codes, samples.kept, value)
         if prior == "estimate":
             gamma = model(speech_power(power, samples.kept[-1], mixture), sample=False).gamma
         elif prior == "codes":
