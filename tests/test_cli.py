@@ -184,7 +184,7 @@ def test_what_is_resampled_is_a_note(tmp_path):
 
 
 def test_training_is_stopped_taken_up_and_is_that_of_fit(tmp_path, cache):
-    arguments = ("train", "synthetic", "mine", "--minutes", "0.1", "--preset", "laptop")
+    arguments = ("train", "synthetic", "mine", "--minutes", "0.4", "--preset", "laptop")
     arguments += ("--model", "sdm-vae", "--m", "8", "--dictionary", "dct", "--k", "12")
     arguments += ("--seed", "3", "--device", "cpu")
     process = started(*arguments)
@@ -203,7 +203,7 @@ def test_training_is_stopped_taken_up_and_is_that_of_fit(tmp_path, cache):
     config = ModelConfig("sdm-vae", m=8, dictionary="dct", k=12, input="log-power")
     assert f"mine: {config.label}, epoch 60 of 60" in result.stdout
 
-    corpus, expected = load_corpus("synthetic", minutes=0.1), build_model(config, seed=3)
+    corpus, expected = load_corpus("synthetic", minutes=0.4), build_model(config, seed=3)
     frames = [load_frames(corpus, part, progress=False) for part in ("train", "validation")]
     fit(expected, *frames, replace(get_preset("laptop").training, seed=3), "cpu", progress=False)
     trained = load_model("mine")

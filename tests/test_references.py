@@ -67,9 +67,10 @@ def test_a_link_leads_to_a_chapter_that_shows_the_name(names, page):
     assert names & SHOWN[page], f"the code of {page} uses none of {sorted(names)}"
 
 
-def test_the_reference_page_shows_every_module_in_the_order_of_the_rooms():
-    page = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
-    listed = re.findall(r"\.\. automodule:: sdmvae_lite\.([\w.]+)\n   :members:", page)
+def test_the_reference_pages_show_every_module_in_the_order_of_the_rooms():
+    pages = ((ROOT / "book" / f"{name}.md").read_text("utf-8") for name in ("api", "api_uses"))
+    pattern = r"\.\. automodule:: sdmvae_lite\.([\w.]+)\n   :members:"
+    listed = re.findall(pattern, "".join(pages))
     assert sorted(listed) == sorted(modules())
     order = [ROOMS.index(name.rpartition(".")[0]) for name in listed]
     assert order == sorted(order)
