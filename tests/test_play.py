@@ -18,10 +18,10 @@ from toc import BOOK, ROOT
 
 from sdmvae_lite.model.pretrained import load_pretrained
 from sdmvae_lite.scoring.resynthesis import code_to_waveform, keep_largest, resynthesise
-from sdmvae_lite.speech.corpora import load_corpus
 
 sys.path.append(str(BOOK / "_ext"))
 import play_data
+import spoken
 
 pytestmark = NEEDS_CHROMIUM
 VAE, VSC, SDM = play_data.MODELS.values()
@@ -112,9 +112,8 @@ def sentences(browser):
     page = browser.new_page()
     for name in ("numerics.js", "sound.js"):
         page.add_script_tag(path=BOOK / "_extra" / "play" / name)
-    spoken = {each.id: each.waveform() for each in load_corpus("synthetic").test}
     read = "async flac => [...await sound.read(numerics.fromBase64(flac).buffer)]"
-    files = [play_data.flac(spoken[name]) for name in play_data.SENTENCES]
+    files = [play_data.flac(each.waveform()) for each in spoken.sentences().values()]
     found = [np.array(page.evaluate(read, base64.b64encode(file).decode())) for file in files]
     page.close()
     for file, samples in zip(files, found, strict=True):
@@ -546,11 +545,11 @@ def test_a_recorded_voice_is_the_voice(browser, visit, microphone, sentences):
     page.wait_for_function("document.querySelector('#play-sounds').value.startsWith('yours')")
     assert page.locator("#play-sounds option:checked").text_content() == "Your recording"
     page.wait_for_timeout(1000)
-    found, spoken = download(page), sentences[1]
+    found, sentence = download(page), sentences[1]
     assert 3 * 16_000 < len(found) <= 10 * 16_000
-    size = len(found) + len(spoken)
-    product = np.fft.irfft(np.fft.rfft(found, size) * np.conj(np.fft.rfft(spoken, size)), size)
-    likeness = np.abs(product).max() / np.linalg.norm(found) / np.linalg.norm(spoken)
+    size = len(found) + len(sentence)
+    product = np.fft.irfft(np.fft.rfft(found, size) * np.conj(np.fft.rfft(sentence, size)), size)
+    likeness = np.abs(product).max() / np.linalg.norm(found) / np.linalg.norm(sentence)
     assert likeness > 0.7, likeness
     page.check(f"#play-voices [value='{SDM}']")
     wait_until(page, "SDM-VAE, from all 32")

@@ -20,6 +20,7 @@ from docutils.parsers.rst import Directive
 from sphinx.application import Sphinx
 
 import landing_map
+import spoken
 
 CODES = ("VAE", "SDM-VAE")
 ROWS = {
@@ -37,14 +38,12 @@ SCORES = {
 
 @functools.cache
 def voices() -> dict:
-    """Return a `Resynthesis` of one synthetic sentence by each of CODES."""
-    from play_data import MODELS, SENTENCES  # loads torch, which other pages do without
+    """Return a `Resynthesis` of one sentence by each of CODES."""
+    from play_data import MODELS  # loads torch, which other pages do without
     from sdmvae_lite.model.pretrained import load_pretrained
     from sdmvae_lite.scoring.resynthesis import resynthesise
-    from sdmvae_lite.speech.corpora import load_corpus
 
-    spoken = {each.id: each for each in load_corpus("synthetic").test}
-    waveform = spoken[SENTENCES[0]].waveform()
+    waveform = next(iter(spoken.sentences().values())).waveform()
     return {name: resynthesise(load_pretrained(MODELS[name]), waveform) for name in CODES}
 
 

@@ -17,6 +17,7 @@ import torch
 from matplotlib.figure import Figure
 from safetensors.torch import save
 
+import spoken
 from light_pages import fewer_colours
 from sdmvae_lite.book.instruments import STYLE
 from sdmvae_lite.book.plots import plot_code, plot_spectrogram
@@ -24,18 +25,13 @@ from sdmvae_lite.config import SAMPLE_RATE, to_dict
 from sdmvae_lite.model.models import VAE
 from sdmvae_lite.model.pretrained import load_pretrained
 from sdmvae_lite.scoring.resynthesis import resynthesise
-from sdmvae_lite.speech.corpora import Utterance, load_corpus
+from sdmvae_lite.speech.corpora import Utterance
 
 MODELS = {
     "VAE": "vae-32-log",
     "VSC": "vsc-0.05-32-log",
     "SDM-VAE": "sdm-identity-32-log",
 }
-SENTENCES = (
-    "51f/s46",
-    "50m/s33",
-    "54f/s88",
-)  # short ones of the synthetic corpus
 
 
 def pack(model: VAE) -> bytes:
@@ -89,8 +85,8 @@ def write_data(folder: Path) -> None:
     style = files("sdmvae_lite.book").joinpath(STYLE).read_bytes()  # of the playhead
     (folder / STYLE).write_bytes(style)
     models = {label: load_pretrained(name) for label, name in MODELS.items()}
-    spoken = {utterance.id: utterance for utterance in load_corpus("synthetic").test}
-    sentences = {f"sentence-{i}": spoken[name] for i, name in enumerate(SENTENCES, 1)}
+    labels = spoken.sentences()
+    sentences = {f"sentence-{i}": each for i, each in enumerate(labels.values(), 1)}
     for label, name in MODELS.items():
         write_script(folder, name, pack(models[label]))
     for name, sentence in sentences.items():
@@ -98,7 +94,7 @@ def write_data(folder: Path) -> None:
     listed = {
         "models": [{"name": name, "label": label} for label, name in MODELS.items()],
         "sentences": [
-            {"name": name, "label": sentence.source.text} for name, sentence in sentences.items()
+            {"name": name, "label": label} for name, label in zip(sentences, labels, strict=True)
         ],
     }
     (folder / "list.js").write_text(f"const playList = {json.dumps(listed)};\n", encoding="utf-8")
