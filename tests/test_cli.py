@@ -97,7 +97,12 @@ def started(*arguments):
     """The command in a process group of its own, as a terminal starts it."""
     command = [sys.executable, "-m", "sdmvae_lite", *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, start_new_session=True, **pipes)
+    return subprocess.Popen(
+        command,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # it hears Ctrl-C
+        **pipes,
+    )
 
 
 def run(*arguments):
