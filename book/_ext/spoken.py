@@ -49,7 +49,7 @@ class Spoken(Directive):
 
     def run(self) -> list[nodes.Node]:
         self.state.document.settings.env.note_reread()  # another corpus changes no file
-        return [nodes.paragraph("", f"The speech on these pages is {corpus().credit}.")]
+        return [nodes.paragraph("", f"What is heard on these pages: {corpus().credit}.")]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
