@@ -8,7 +8,6 @@ with its length, so that every length is a training of its own. Scores are of va
 
 import argparse
 import itertools
-import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +17,8 @@ import torch
 
 from sdmvae_lite import ModelConfig, TrainingConfig, build_model, fit, load_corpus, load_frames
 from sdmvae_lite.config import INPUTS, RECIPE, SCHEDULES
-from sdmvae_lite.store import write
 
-from .recipe import resumed, scored_utterances, scores_of
+from .recipe import keep, resumed, scored_utterances, scores_of
 
 RESULTS = Path(__file__).parents[1] / "results"
 LENGTHS = (2, 5, 10, 20, 40, 80)  # epochs
@@ -108,7 +106,7 @@ def main():
             for point in measured(model, training, missing, train, validation, utterances):
                 found["points"][f"{name}, {point['epochs']} epochs"] = point
                 print(name, point, flush=True)
-            write(path, f"{json.dumps(found, indent=1)}\n".encode())
+            keep(path, found)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ less speech is gone over more often. Scores are of test speakers; nothing is cho
 """
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +15,8 @@ import torch
 
 from sdmvae_lite import SAMPLE_RATE, ModelConfig, TrainingConfig, load_corpus, load_frames
 from sdmvae_lite.config import RECIPE
-from sdmvae_lite.store import write
 
-from .recipe import measured, resumed, scored_utterances
+from .recipe import keep, measured, resumed, scored_utterances
 
 RESULTS = Path(__file__).parents[1] / "results"
 SHARES = (0.25, 0.5, 1.0)
@@ -68,7 +66,7 @@ def main():
             one = measured(model, training, train, validation, utterances)
             hours = len(train) * model.stft.hop_length / SAMPLE_RATE / 3600
             found["trainings"][name] = {"hours": round(hours, 3)} | one
-            write(path, f"{json.dumps(found, indent=1)}\n".encode())
+            keep(path, found)
             told = f"{one['train loss'][-1]}, {one['validation loss'][-1]}, {one['pesq_raw']}"
             print(name, told, flush=True)
 

@@ -15,6 +15,7 @@ def measure(minutes: float, lengths: tuple[int, ...], wanted: float) -> dict:
     """Train the VAE for so many epochs on synthetic speech; PESQ is of validation speakers."""
     corpus = load_corpus("synthetic", minutes=minutes)
     speech = [load_frames(corpus, part, progress=False) for part in ("train", "validation")]
+    utterances = scored_utterances(corpus)
     constant = replace(CONSTANT, max_epochs=lengths[-1])
     ways = {
         "the paper's protocol": [(ModelConfig(), constant, lengths)],
@@ -26,7 +27,7 @@ def measure(minutes: float, lengths: tuple[int, ...], wanted: float) -> dict:
         way: [
             {name: point[name] for name in ("epochs", "seconds", "pesq_raw")}
             for training in trainings
-            for point in measured(*training, *speech, scored_utterances(corpus))
+            for point in measured(*training, *speech, utterances)
         ]
         for way, trainings in ways.items()
     }

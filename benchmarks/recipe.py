@@ -146,6 +146,11 @@ def resumed(path, corpus, key):
     return found
 
 
+def keep(path, found):
+    """Write what was found so far, whole or not at all."""
+    write(path, f"{json.dumps(found, indent=1)}\n".encode())
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("corpus", help="a name or a folder, as `load_corpus` takes it")
@@ -162,7 +167,7 @@ def main():
             with CHANGES[change]():
                 one = measured(model, training, train, validation, utterances)
             found["candidates"][name] = one
-            write(chosen.out, f"{json.dumps(found, indent=1)}\n".encode())
+            keep(chosen.out, found)
             loss = one["validation loss"][-1]
             told = ", ".join(f"{measure} {one[measure]:.3f}" for measure in SCORES)
             print(f"{name}: {one['seconds']} s, loss {loss}, {told}", flush=True)

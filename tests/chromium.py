@@ -17,6 +17,7 @@ QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
+HEARD = "a => !a.paused && !a.muted && a.volume > 0.5"  # of an audio element
 NEEDS_CHROMIUM = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH, nor named by CHROMIUM"),
@@ -29,3 +30,9 @@ def browser():
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield chromium
         chromium.close()
+
+
+def heard(page):
+    """Which sounds of the page are heard now, by their places on it."""
+    find = f"all => all.flatMap((a, i) => ({HEARD})(a) ? [i] : [])"
+    return page.locator("audio").evaluate_all(find)

@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from chromium import NEEDS_CHROMIUM
+from chromium import HEARD, NEEDS_CHROMIUM, heard
 from PIL import Image
 
 from sdmvae_lite import hoyer
@@ -26,7 +26,6 @@ TONES = {
 RANDOM = np.random.default_rng(0)
 CODES = {"VAE": RANDOM.standard_normal((FRAMES, 8)), "SDM-VAE": RANDOM.standard_t(1, (FRAMES, 8))}
 POINTS = {"VAE": (0.3, 3.05, "#0072b2"), "SDM-VAE": (0.301, 3.051, "#d55e00")}
-HEARD = "a => !a.paused && !a.muted && a.volume > 0.5"
 WINDOWS = {
     "wide": {"viewport": {"width": 1280, "height": 800}},
     "touch": {
@@ -291,11 +290,6 @@ def test_buttons_make_the_codes_that_their_names_say(open_page):
     for _ in range(8):
         page.locator("code-bars [role=slider]").nth(0).press("0")
     assert measured(page) == {"hoyer": "0", "ratio": "", "half": "", "one": "", "above": "0"}
-
-
-def heard(page):
-    find = f"all => all.flatMap((a, i) => ({HEARD})(a) ? [i] : [])"
-    return page.locator("audio").evaluate_all(find)
 
 
 @driven

@@ -8,7 +8,7 @@ import nbformat
 import numpy as np
 import pytest
 from built import build
-from chromium import NEEDS_CHROMIUM
+from chromium import HEARD, NEEDS_CHROMIUM, heard
 from PIL import Image
 from print_book import serve
 from toc import ROOT
@@ -131,16 +131,6 @@ class Touch(Mouse):
 @pytest.fixture(params=[Mouse, Keyboard, Touch])
 def hand(request):
     return request.param()
-
-
-HEARD = "a => !a.paused && !a.muted && a.volume > 0.5"
-
-
-def heard(page):
-    """Which sounds of the page are heard now, by their places on it."""
-    return page.evaluate(
-        f"() => [...document.querySelectorAll('audio')].flatMap((a, i) => ({HEARD})(a) ? [i] : [])"
-    )
 
 
 def wait_until_heard(page, place):
