@@ -148,6 +148,24 @@ def test_degrees_of_freedom_are_learned_or_stay(train, validation):
         assert (model.log_nu.exp().item() == before) == (nu is not None)
 
 
+@pytest.mark.parametrize("limit", [None, 200.0])
+def test_a_frame_far_louder_than_expected_moves_the_dictionary_no_further(limit, monkeypatch):
+    train, validation = make_frames(64, 0), make_frames(64, 1)
+    train[7] *= 1e6
+    norms, step = [], torch.optim.Adam.step
+
+    def watched(adam, *arguments):
+        gradients = [p.grad.norm() for group in adam.param_groups for p in group["params"]]
+        norms.append(torch.stack(gradients).norm().item())
+        return step(adam, *arguments)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", watched)
+    model = build_model(CONFIG, seed=0)
+    monkeypatch.setattr(model, "gradient_limit", limit)
+    fit(model, train, validation, TRAINING, "cpu", progress=False)
+    assert (max(norms) <= 200.1) == (limit is not None)
+
+
 @pytest.mark.parametrize(
     "config",
     [STUDENT, replace(STUDENT, nu=3.0), CONFIG, replace(CONFIG, prior="student-t", nu=5.0)],

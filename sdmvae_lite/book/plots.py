@@ -22,7 +22,14 @@ DYNAMIC_RANGE_DB = 70.0
 
 # One colour a model in every chapter, told apart by colour-blind eyes too. Their contrast with
 # white and with black is 3 : 1 or more; that of the grey of text and axes, alike with both, 4.5.
-COLOURS = {"original": "#686868", "VAE": "#0072b2", "VSC": "#00a862", "SDM-VAE": "#d55e00"}
+COLOURS = {
+    "original": "#686868",
+    "VAE": "#0072b2",
+    "VSC": "#00a862",
+    "SDM-VAE": "#d55e00",
+    "Student-t VAE": "#a748f2",
+    "Log-linear VAE": "#bf1327",
+}
 GREY = "#757575"
 
 

@@ -13,7 +13,8 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal, StudentT
-from torch.nn.functional import linear, normalize, softplus
+from torch.linalg import vector_norm
+from torch.nn.functional import linear, softplus
 
 from ..config import ModelConfig
 from .dictionaries import spectral_dictionary
@@ -47,6 +48,8 @@ class LogLinearVAE(VAE):
     takes = "loglinear-vae"
     dictionary: Tensor  # D, (n_bins, m); if it is learned, up to the lengths of its columns
     log_nu: Tensor  # (), of a Student-t prior
+    # one frame e^10 times as loud in a bin as expected must not turn the whole dictionary over
+    gradient_limit = 200.0
     first_log_variance = -3.0  # of the posterior, in units of s²
     first_length = 0.01  # of learned atoms, before they are brought to one: a short one turns fast
 
@@ -86,11 +89,15 @@ class LogLinearVAE(VAE):
 
     def atoms(self) -> Tensor:
         """Return D as it is used, (n_bins, m), its columns of unit root mean square."""
-        return normalize(self.dictionary, dim=0) * math.sqrt(self.config.n_bins)
+        return self.dictionary * self.to_unit()
+
+    def to_unit(self) -> Tensor:
+        """Return what brings each column of the dictionary to unit root mean square, (m,)."""
+        return math.sqrt(self.config.n_bins) / vector_norm(self.dictionary, dim=0)
 
     def decode(self, z: Tensor) -> Tensor:
         """Return log σ² = b + D a, (batch, n_bins), of codes (batch, m)."""
-        return linear(z, self.atoms(), self.bias)
+        return linear(z * self.to_unit(), self.dictionary, self.bias)
 
     def encode(self, frames: Tensor) -> tuple[Tensor, ...]:
         """Return the code's mean and log-variance for power spectra (batch, n_bins)."""
@@ -113,7 +120,7 @@ class LogLinearVAE(VAE):
         .. math:: s_f \exp\left(-v_f + \tfrac12 \sum_j D_{fj}^2 \sigma_j^2\right) + v_f,
                   \qquad v = b + D \mu
         """
-        half = 0.5 * output.variance @ self.atoms().square().T
+        half = 0.5 * (output.variance * self.to_unit().square()) @ self.dictionary.square().T
         return complex_gaussian_nll(frames, self.decode(output.code) - half) + half
 
     def kl(self, mu: Tensor, logvar: Tensor) -> Tensor:

@@ -34,6 +34,7 @@ class VAE(nn.Module):
     """
 
     takes = "vae"  # the ``model`` of the configurations that it is built from
+    gradient_limit: float | None = None  # to which training scales the norm of a larger gradient
     input_mean: Tensor  # (n_bins,), of log-powers
     input_std: Tensor  # (), of all of them about these means
 

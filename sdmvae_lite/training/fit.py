@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Generator, Tensor
+from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
 from ..config import TrainingConfig, to_dict
@@ -165,6 +166,8 @@ def _train_epoch(
         reconstruction, kl = loss(model, batch, model(batch, generator=generator))
         optimiser.zero_grad()
         (reconstruction + kl).backward()
+        if model.gradient_limit is not None:
+            clip_grad_norm_(model.parameters(), model.gradient_limit)
         optimiser.step()
         totals += len(batch) * torch.stack((reconstruction, kl)).detach()
     return (totals / len(frames)).tolist()
