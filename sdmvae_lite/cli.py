@@ -181,18 +181,20 @@ def keep(out: str, count: int, by: str, **sound: Any) -> None:
     click.Option(["--noise-out"], help="Write what was removed to this WAV file."),
     click.Option(["--method"], default="fast", help="fast, mcem or encoder."),
     click.Option(["--model"], default="vae-32-log", help="A folder made by train, or a name."),
+    click.Option(["--device"], default="auto", help="auto, cpu, cuda or cuda:1."),
     FORCE,
 )
 def enhance(
-    source: str, out: str, noise_out: str | None, method: str, model: str, force: bool
+    source: str, out: str, noise_out: str | None, method: str, model: str, device: str, force: bool
 ) -> None:
     """Take the noise out of the speech in NOISY, and write it to CLEAN, a WAV file at 16 kHz."""
     from .enhancement.em import enhance
+    from .training.fit import find_device
 
-    outs = [out] if noise_out is None else [out, noise_out]
+    found, outs = find_device(device), [out] if noise_out is None else [out, noise_out]
     through(
         *(source, outs, model, force),
-        lambda trained, x: enhance(trained, x, method, progress=True)[: len(outs)],
+        lambda trained, x: enhance(trained.to(found), x, method, progress=True)[: len(outs)],
     )
 
 

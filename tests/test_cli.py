@@ -383,6 +383,7 @@ SOUND = ("in.wav", "out.wav", "--model")
         ),
         (("enhance", "damaged.wav", "out.wav"), r"damaged\.wav cannot be"),
         (("enhance", "in.wav", "out.wav", "--method", "best"), r"unknown method 'best': choose"),
+        (("enhance", "in.wav", "out.wav", "--device", "gpu"), r"unknown device 'gpu': use auto"),
         (("enhance", "in.wav", "out.wav", "--noise-out", "out.flac"), r"out\.flac is to be a WAV"),
         (("keep", *SOUND, "vae-32", "--count", "-1"), r"-1 is not in the range"),
         (("keep", *SOUND, "vae-32"), r"Missing option '--count'"),

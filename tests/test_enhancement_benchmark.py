@@ -2,13 +2,13 @@
 
 import sys
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from toc import ROOT
 
-from sdmvae_lite import load_corpus
 from sdmvae_lite.scoring.metrics import si_sdr
 
 sys.path.insert(0, str(ROOT))
@@ -66,19 +66,86 @@ def test_interference_and_artefacts_make_up_the_distortion():
     assert si_sdr(speech, 2 * speech + 0.2 * noise + 0.02 * other) == pytest.approx(total)
 
 
-def test_every_speaker_meets_every_noise_and_ratio_equally_often():
-    corpus = load_corpus("synthetic", minutes=6)
-    speakers = corpus.speakers("test")[:2]
-    utterances = [each for each in corpus.test if each.speaker in speakers]
-    each = [[u for u in utterances if u.speaker == speaker][:2] for speaker in speakers]
-    chosen = [u for pair in zip(*each, strict=True) for u in pair]
-    drawn = list(enhancement.mixtures(chosen, ["pink", "hum"], (0.0, 5.0), corpus.train))
-    assert len(drawn) == 8
-    counts = Counter((key["noise"], key["snr"]) for key, *_ in drawn)
-    assert set(counts.values()) == {2}
-    by_speaker = Counter((key["utterance"].split("/")[0], key["noise"]) for key, *_ in drawn)
-    assert set(by_speaker.values()) == {2}
-    key, speech, noise, mixture = drawn[0]
+def drawn(n_speakers, n_sentences, noises, snrs, monkeypatch):
+    """Mixtures of made-up speakers, whose noise is named and nothing else."""
+    monkeypatch.setattr(
+        enhancement, "make_noise", lambda kind, seconds, rng, voices: rng.standard_normal(1600)
+    )
+    waveform = np.random.default_rng(0).standard_normal(1600)
+    utterances = [
+        SimpleNamespace(speaker=f"s{who}", id=f"s{who}/{number}", waveform=waveform.copy)
+        for who in range(n_speakers)
+        for number in range(n_sentences + 1)
+    ]
+    return list(enhancement.mixtures(utterances, n_sentences, noises, snrs, ()))
+
+
+@pytest.mark.parametrize("sentences", [2, 4, 8])
+def test_every_speaker_meets_every_noise_equally_often(sentences, monkeypatch):
+    found = drawn(8, sentences, list("abcdefgh"), (-5.0, 0.0, 5.0, 10.0), monkeypatch)
+    assert len(found) == 8 * sentences * 4
+    keys = [(key["utterance"].split("/")[0], key["noise"], key["snr"]) for key, *_ in found]
+    meetings = {(0, 1): 64, (0, 2): 32, (1, 2): 32} | ({(0, 1, 2): 256} if sentences == 8 else {})
+    for places, number in meetings.items():
+        counts = Counter(tuple(key[place] for place in places) for key in keys)
+        assert len(counts) == number
+        assert set(counts.values()) == {len(keys) // number}
+
+
+def test_a_mixture_has_its_ratio_and_clean_input_has_no_noise(monkeypatch):
+    (key, speech, noise, mixture), (of_clean, s, nothing, x) = drawn(
+        1, 1, ["a", "b"], (5.0, np.inf), monkeypatch
+    )
     np.testing.assert_allclose(speech + noise, mixture)
     ratio = 10 * np.log10(np.sum(speech**2) / np.sum(noise**2))
     assert ratio == pytest.approx(key["snr"], abs=1e-6)
+    assert of_clean == {"utterance": "s0/0", "noise": "none", "snr": "clean"}
+    np.testing.assert_array_equal(x, s)
+    assert not nothing.any()
+
+
+def made_up(rng, gain=0.0):
+    """Scores of two systems, trained three times each, on nine speakers in eight noises."""
+    mixtures = {
+        "utterance": [f"s{who}/{noise}" for who in range(9) for noise in range(8)],
+        "noise": 9 * list("abcdefgh"),
+    }
+    suits = gain + 0.3 * rng.standard_normal((9, 1)) + 0.5 * rng.standard_normal(8)
+    shared, systems = 3 * rng.standard_normal((9, 8)), {}
+    for name, of_system in (("one", suits), ("other", 0.0)):
+        for seed in range(3):
+            trained = 0.2 * rng.standard_normal() + 0.3 * rng.standard_normal((9, 8))
+            systems[f"{name}{seed}"] = {"si_sdr": (shared + of_system + trained).ravel().tolist()}
+    return {"mixtures": mixtures, "systems": systems}
+
+
+def test_the_interval_of_a_gain_holds_the_truth_as_often_as_it_says():
+    rng, held = np.random.default_rng(0), []
+    sides = ["one0", "one1", "one2"], ["other0", "other1", "other2"]
+    for _ in range(400):
+        found = enhancement.gained(made_up(rng, 0.7), *sides, "si_sdr").interval()
+        held.append(found.low <= 0.7 <= found.high)
+    assert 0.93 <= np.mean(held) <= 0.99
+
+
+def test_a_mixture_without_a_score_is_left_out_for_both():
+    found = made_up(np.random.default_rng(1))
+    one, other = (found["systems"][name]["si_sdr"] for name in ("one0", "other0"))
+    one[3] = other[10] = None
+    expected = np.mean(
+        [a - b for i, (a, b) in enumerate(zip(one, other, strict=True)) if i not in (3, 10)]
+    )
+    assert enhancement.gained(found, ["one0"], ["other0"], "si_sdr").value == pytest.approx(
+        expected
+    )
+
+
+def test_a_record_has_every_result_at_its_mixture():
+    def row(system, utterance, value):
+        return {"system": system, "utterance": utterance, "noise": "n", "snr": 0.0, "si_sdr": value}
+
+    found = enhancement.record([row("a", "s/1", 1.0), row("a", "s/2", 2.0), row("b", "s/2", 3.0)])
+    assert found["mixtures"]["utterance"] == ["s/1", "s/2"]
+    assert found["systems"]["a"]["si_sdr"] == [1.0, 2.0]
+    assert found["systems"]["b"]["si_sdr"] == [None, 3.0]
+    assert found["systems"]["b"]["estoi"] == [None, None]
