@@ -2,18 +2,15 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.atoms CORPUS --weights FOLDER
 
-The folder holds models by the names of their runs, as `benchmarks.after_the_paper --weights` keeps
-them. Atoms of two seeds, those in use on test speakers, are matched one to one for the largest sum
-of |cosine|. What chance alone gives is measured twice: with the other dictionary *rotated*, its
-coefficients mixed at random at the size that they have, which leaves the covariance of the spectra
-as it is; and with *smooth* curves, the other's atoms with random signs in their cosine transform.
-The principal components of the training log-spectra take part as one more seed.
+The folder holds models as `benchmarks.after_the_paper --weights` keeps them. Atoms in use on test
+speakers are matched one to one, two seeds at a time, principal components being one more seed.
+Chance is the other dictionary *rotated*, which leaves the covariance of its spectra, or *smooth*
+curves: its atoms with random signs in their cosine transform.
 """
 
 import argparse
 import itertools
 import re
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +26,9 @@ from sdmvae_lite.table.records import results_folder
 from .recipe import keep, resumed
 
 NAMES = re.compile(r"(loglinear-learned-.+)-seed(\d+)")
-COMPONENTS = "components"
 DRAWS = 20  # of each kind of chance
 IDLE = 0.01  # nats of a coefficient, and share of frames of an atom, up to there
-TWINS = 0.9  # |cosine| from there on
+FINE = 40  # a cosine of so many half periods, or more, repeats itself within 400 Hz
 
 
 def cosines(one, other):
@@ -47,9 +43,14 @@ def matched(one, other):
     return found[linear_sum_assignment(found, maximize=True)].mean()
 
 
+def shared(one, other):
+    """Mean squared cosine of the principal angles between two spans: one if one holds the other."""
+    return np.square(np.cos(subspace_angles(one, other))).mean()
+
+
 def rotated(curves, rng):
     """The curves times a random rotation."""
-    return curves @ np.linalg.qr(rng.standard_normal((curves.shape[1], curves.shape[1])))[0]
+    return curves @ np.linalg.qr(rng.standard_normal(2 * curves.shape[1:]))[0]
 
 
 def smooth(curves, rng):
@@ -58,26 +59,16 @@ def smooth(curves, rng):
     return idct(signs * dct(curves, axis=0, norm="ortho"), axis=0, norm="ortho")
 
 
-def compared(one, other, rng):
-    """How alike two dictionaries are, and how alike chance would make them.
-
-    A curve is an atom times the root mean square of its coefficient.
-    """
-    chance = {
-        "rotated": [matched(one, rotated(other, rng)) for _ in range(DRAWS)],
-        "smooth": [matched(one, smooth(other, rng)) for _ in range(DRAWS)],
-        "smooth, space": [shared(one, smooth(other, rng)) for _ in range(DRAWS)],
-    }
-    found = {"matched": matched(one, other), "space": shared(one, other)}
+def compared(one, other):
+    """How alike two dictionaries are and chance makes them; atoms come times their code's rms."""
+    rng = np.random.default_rng(0)
+    found = {"matched": matched(one, other), "shared": shared(one, other)}
     found["median angle"] = np.median(np.degrees(subspace_angles(one, other)))
-    for name, draws in chance.items():
+    for measure, draw in ((matched, rotated), (matched, smooth), (shared, smooth)):
+        draws = [measure(one, draw(other, rng)) for _ in range(DRAWS)]
+        name = f"{measure.__name__}, {draw.__name__}"
         found |= {name: np.mean(draws), f"{name}, spread": np.std(draws, ddof=1)}
     return {name: round(float(value), 4) for name, value in found.items()}
-
-
-def shared(one, other):
-    """Mean squared cosine of the principal angles between two spans: one if one holds the other."""
-    return np.square(np.cos(subspace_angles(one, other))).mean()
 
 
 @torch.no_grad()
@@ -88,33 +79,46 @@ def in_use(model, frames):
     return working.float().mean(dim=0).numpy(), output.code.square().mean(dim=0).sqrt().numpy()
 
 
+@torch.no_grad()
 def described(model, frames):
-    """Use and coherence of a model's atoms; and the curves of those in use."""
-    share, rms = in_use(model, frames)
+    """What a model's atoms are like, and those in use, times the rms of their coefficients."""
+    (share, rms), atoms = in_use(model, frames), model.atoms().double().numpy()
     used = share > IDLE
-    curves = (model.atoms().detach().numpy() * rms)[:, used].astype(np.float64)
-    between = cosines(curves, curves)[np.triu_indices(used.sum(), 1)]
+    between = cosines(atoms[:, used], atoms[:, used])[np.triu_indices(used.sum(), 1)]
+    power = dct(atoms[:, used], axis=0, norm="ortho") ** 2
     found = {
         "used": int(used.sum()),
         "always on": int((share > 1 - IDLE).sum()),
         "coherence": round(float(between.max()), 4),
         "mean coherence": round(float(between.mean()), 4),
-        "twins": int((between > TWINS).sum()),
+        "twins": int((between > 0.9).sum()),
+        "fine": (power[FINE:].sum(axis=0) / power.sum(axis=0)).round(3).tolist(),
+        "quefrency": (power.argmax(axis=0) / 16).round(2).tolist(),  # of the largest cosine, ms
     }
-    return found, curves
+    if model.config.prior == "normal" and model.config.nonzero is None:
+        axes, rng = atoms * model.log_scale.exp().numpy(), np.random.default_rng(0)
+        draws = [lost(rotated(axes, rng)) for _ in range(DRAWS)]
+        found |= {"lost": round(lost(axes), 3), "lost, rotated": round(np.mean(draws), 3)}
+    return found, (atoms * rms)[:, used]
+
+
+def lost(axes):
+    """Nats a frame that independence of the posterior costs, for atoms times the prior's scales.
+
+    Its precision is I + axes' axes: the information on every bin of a log-spectrum is one.
+    """
+    precision = np.eye(axes.shape[1]) + axes.T @ axes
+    return float(np.log(np.diag(precision)).sum() - np.linalg.slogdet(precision)[1]) / 2
 
 
 def components(frames):
-    """Principal components of log-spectra, each times the standard deviation along it."""
-    rows, sums = 0, np.zeros(frames.shape[1])
-    squares = np.zeros((frames.shape[1],) * 2)
-    for start in range(0, len(frames), 8192):
-        log = np.log(np.asarray(frames[start : start + 8192], dtype=np.float64) + INPUT_FLOOR)
-        rows, sums, squares = rows + len(log), sums + log.sum(axis=0), squares + log.T @ log
-    mean = sums / rows
-    values, directions = np.linalg.eigh(squares / rows - np.outer(mean, mean))
-    noise = np.pi**2 / 6  # the variance of the logarithm of an exponential variable
-    return (directions * np.sqrt(np.maximum(values - noise, 1e-9)))[:, ::-1]
+    """Principal components of log-spectra, each times the deviation that is no noise of a bin."""
+    log = (np.log(each.astype(np.float64) + INPUT_FLOOR) for each in np.array_split(frames, 50))
+    sums = [(len(each), each.sum(axis=0), each.T @ each) for each in log]
+    count, total, squares = (sum(column) for column in zip(*sums, strict=True))
+    values, directions = np.linalg.eigh(squares / count - np.outer(total, total) / count**2)
+    values = values[::-1] - np.pi**2 / 6  # the variance of an exponential variable's logarithm
+    return directions[:, ::-1] * np.sqrt(np.maximum(values, 1e-9))
 
 
 def main(arguments=None):
@@ -125,28 +129,22 @@ def main(arguments=None):
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
     corpus = load_corpus(chosen.corpus)
-    path = chosen.out / f"{corpus.name}-atoms.json"
-    found, rows = resumed(path, corpus, "rows"), defaultdict(list)
-    for folder in sorted(chosen.weights.iterdir()):
-        if name := NAMES.fullmatch(folder.name):
-            rows[name[1]].append(name[2])
-    test = torch.as_tensor(np.asarray(load_frames(corpus, "test", progress=False)))
-    principal = components(load_frames(corpus, "train", progress=False))
-    for row, seeds in rows.items():
-        if len(seeds) < 2:
-            continue
-        one = found["rows"].setdefault(row, {"seeds": {}, "pairs": {}})
-        curves = {}
+    found = resumed(path := chosen.out / f"{corpus.name}-atoms.json", corpus, "rows")
+    names = [NAMES.fullmatch(folder.name) for folder in sorted(chosen.weights.iterdir())]
+    train, test = (load_frames(corpus, part, progress=False) for part in ("train", "test"))
+    principal, test = components(train), torch.as_tensor(np.asarray(test))
+    for row, group in itertools.groupby(filter(None, names), key=lambda name: name[1]):
+        seeds = [name[2] for name in group]
+        one, curves = found["rows"].setdefault(row, {"seeds": {}, "pairs": {}}), {}
         for seed in seeds:
             model = load_model(chosen.weights / f"{row}-seed{seed}")
             one["seeds"][seed], curves[seed] = described(model, test)
-        curves[COMPONENTS] = principal[:, : model.config.m]
+        curves["components"] = principal[:, : model.config.m]
         for pair in itertools.combinations(curves, 2):
             if (name := " and ".join(pair)) not in one["pairs"]:
-                rng = np.random.default_rng(0)
-                one["pairs"][name] = compared(*(curves[each] for each in pair), rng)
+                one["pairs"][name] = compared(*(curves[each] for each in pair))
         keep(path, found)
-        print(f"{row}, {len(seeds)} seeds: {one}", flush=True)
+        print(f"{row}: seeds {', '.join(seeds)}, pairs {len(one['pairs'])}", flush=True)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,10 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from recordings import write_speakers
 from toc import ROOT
+from torch.distributions import MultivariateNormal, kl_divergence
 
 from sdmvae_lite import ModelConfig, build_model, load_frames, save_model
 from sdmvae_lite.speech.corpora import load_corpus
@@ -58,12 +60,27 @@ def test_chance_keeps_the_space_or_the_smoothness_and_nothing_else(rng):
 
 def test_the_space_is_found_again_where_the_atoms_are_not(rng):
     one = curves(rng)
-    found = atoms.compared(one, atoms.rotated(one, rng), rng)
-    assert found["space"] == pytest.approx(1)
+    found = atoms.compared(one, atoms.rotated(one, rng))
+    assert found["shared"] == pytest.approx(1)
     assert found["median angle"] == pytest.approx(0, abs=1e-3)
-    assert abs(found["matched"] - found["rotated"]) < 5 * found["rotated, spread"]
-    itself = atoms.compared(one, one, rng)
-    assert itself["matched"] == 1 > itself["rotated"] + 5 * itself["rotated, spread"]
+    assert abs(found["matched"] - found["matched, rotated"]) < 5 * found["matched, rotated, spread"]
+    itself = atoms.compared(one, one)
+    mean, spread = (itself[f"matched, rotated{end}"] for end in ("", ", spread"))
+    assert itself["matched"] == 1 > mean + 5 * spread
+
+
+def test_independence_costs_nothing_of_orthogonal_atoms_and_what_it_costs_of_others(rng):
+    """The divergence of the best independent Gaussian from the one with this precision."""
+    assert atoms.lost(np.linalg.qr(rng.standard_normal((20, 5)))[0] * 3) == pytest.approx(0)
+    axes = rng.standard_normal((20, 5))
+    precision = torch.from_numpy(np.eye(5) + axes.T @ axes)
+    zero = torch.zeros(5, dtype=torch.float64)
+    whole = MultivariateNormal(zero, precision_matrix=precision)
+    best = MultivariateNormal(zero, torch.diag(1 / torch.diag(precision)))
+    assert atoms.lost(axes) == pytest.approx(kl_divergence(best, whole).item())
+    for factor in (0.9, 1.1):
+        other = MultivariateNormal(zero, factor * best.covariance_matrix)
+        assert kl_divergence(other, whole) > kl_divergence(best, whole)
 
 
 def test_components_are_the_axes_of_the_log_powers(rng):
@@ -87,14 +104,18 @@ def test_models_in_a_folder_are_compared_and_not_twice(tmp_path):
     atoms.main(command)
     path = tmp_path / "corpus-atoms.json"
     found = json.loads(path.read_text())
-    ((row, one),) = found["rows"].items()
-    assert row == f"{CONFIG.name}-cosine"
+    row = f"{CONFIG.name}-cosine"
+    one = found["rows"].pop(row)
+    assert {name: set(only["pairs"]) for name, only in found["rows"].items()} == {
+        alone.name: {"0 and components"}
+    }
     assert set(one["pairs"]) == {
         *("0 and 1", "0 and 2", "1 and 2"),
         *("0 and components", "1 and components", "2 and components"),
     }
     assert one["pairs"]["0 and 2"]["matched"] == 1 > one["pairs"]["0 and 1"]["matched"]
-    found["rows"][row]["pairs"]["0 and 1"] = "kept"
+    one["pairs"]["0 and 1"] = "kept"
+    found["rows"][row] = one
     path.write_text(json.dumps(found))
     atoms.main(command)
     assert json.loads(path.read_text()) == found
@@ -104,6 +125,6 @@ def test_an_atom_in_use_is_not_zero_and_says_something(tmp_path):
     corpus = load_corpus(write_speakers(tmp_path / "corpus", ["a", "b", "c", "d", "e"]))
     frames = np.asarray(load_frames(corpus, "test", progress=False))
     model = build_model(ModelConfig("loglinear-vae", 6, "learned", nonzero=2), 0)
-    share, rms = atoms.in_use(model, atoms.torch.as_tensor(frames))
+    share, rms = atoms.in_use(model, torch.as_tensor(frames))
     assert share.sum() == pytest.approx(2, abs=0.01)
     assert ((share == 0) == (rms == 0)).all()
