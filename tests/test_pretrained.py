@@ -17,8 +17,18 @@ from sdmvae_lite.table.records import read_records
 from sdmvae_lite.table.runs import ROWS_OF_TABLE_1
 
 
-def test_there_are_two_models_for_every_row():
+LEARNED = ModelConfig("loglinear-vae", 64, "learned", input="log-power")
+AFTER_THE_PAPER = [
+    ModelConfig("student-vae", input="log-power"),
+    LEARNED,
+    replace(LEARNED, dictionary="dct"),
+    replace(LEARNED, m=128, nonzero=16),
+]
+
+
+def test_there_are_two_models_for_every_row_of_the_table_and_four_more():
     rows = [replace(row, input=seen) for row in ROWS_OF_TABLE_1 for seen in INPUTS]
+    rows += AFTER_THE_PAPER
     assert pretrained_names() == sorted(row.name for row in rows)
     for row in rows:
         assert load_pretrained(row.name).config == row
@@ -81,7 +91,7 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path, monkeypatch, spoil):
 
 
 def test_other_names_are_refused():
-    with pytest.raises(ValueError, match=r"called 'sdm-vae': choose one of sdm-dct32-32, "):
+    with pytest.raises(ValueError, match=r"called 'sdm-vae': choose one of loglinear-dct-64-log, "):
         load_pretrained("sdm-vae")
 
 

@@ -22,7 +22,10 @@ WEIGHTS = Path(__file__).parent.parent / "weights"
 
 
 def pretrained_names() -> list[str]:
-    """Return the names that `load_pretrained` takes: rows of Table 1, and with ``-log`` again."""
+    """Return the names that `load_pretrained` takes: rows of Table 1, and with ``-log`` again.
+
+    Four rows after the paper, by the recipe alone, have ``-log`` names only.
+    """
     return sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
 
 
