@@ -59,10 +59,11 @@ def scores(speech, noise, estimate):
     return {name: round(value, 3) if np.isfinite(value) else None for name, value in found.items()}
 
 
-def mixtures(utterances, sentences, noises, snrs, voices):
+def mixtures(utterances, sentences, noises, snrs, voices, half=False):
     """Key, clean speech, noise and mixture of each draw, made when they are asked for.
 
-    They are drawn of the first so many sentences of every speaker, the first of all speakers first.
+    They are drawn of the first so many sentences of every speaker, the first of all speakers first;
+    of four SNRs a half has the outer two of one speaker, the inner two of the next.
     """
     said = defaultdict(list)
     for each in utterances:
@@ -71,6 +72,8 @@ def mixtures(utterances, sentences, noises, snrs, voices):
     for number in range(min(sentences or longest, longest)):
         for speaker, theirs in enumerate(said.values()):
             for level, snr in enumerate(snrs if number < len(theirs) else ()):
+                if half and (level in (0, 3)) != (speaker % 2 == 0):
+                    continue
                 speech = normalise(theirs[number].waveform()).astype(np.float64)
                 turn = speaker + OFFSETS[number % len(OFFSETS)] + level
                 kind = noises[turn % len(noises)]
@@ -177,6 +180,7 @@ def main():
     parser.add_argument("corpus", help="a name or a folder, as `load_corpus` takes it")
     parser.add_argument("--part", default="test", choices=["validation", "test"])
     parser.add_argument("--sentences", type=int, help="of each speaker; all by default")
+    parser.add_argument("--half", action="store_true", help="two SNRs of each sentence, in turn")
     parser.add_argument("--noises", type=Path, help="a folder of sounds; made here by default")
     parser.add_argument("--snrs", type=float, nargs="+", default=SNRS)
     parser.add_argument("--models", nargs="*", default=["vae-32-log", "sdm-identity-32-log"])
@@ -206,9 +210,9 @@ def main():
     done = {(row["system"], row["utterance"], row["noise"], row["snr"]) for row in rows}
     write(chosen.out, "".join(f"{json.dumps(row)}\n" for row in rows).encode())
     utterances = corpus.parts[chosen.part]
-    drawn = mixtures(utterances, chosen.sentences, noises, chosen.snrs, corpus.train)
+    draw = (utterances, chosen.sentences, noises, chosen.snrs, corpus.train, chosen.half)
     with chosen.out.open("a", encoding="utf-8") as out:
-        for key, *waveforms in drawn:
+        for key, *waveforms in mixtures(*draw):
             for system in wanted:
                 if (system, *key.values()) in done:
                     continue

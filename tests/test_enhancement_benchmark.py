@@ -66,7 +66,7 @@ def test_interference_and_artefacts_make_up_the_distortion():
     assert si_sdr(speech, 2 * speech + 0.2 * noise + 0.02 * other) == pytest.approx(total)
 
 
-def drawn(n_speakers, n_sentences, noises, snrs, monkeypatch):
+def drawn(n_speakers, n_sentences, noises, snrs, monkeypatch, half=False):
     """Mixtures of made-up speakers, whose noise is named and nothing else."""
     monkeypatch.setattr(
         enhancement, "make_noise", lambda kind, seconds, rng, voices: rng.standard_normal(1600)
@@ -77,7 +77,7 @@ def drawn(n_speakers, n_sentences, noises, snrs, monkeypatch):
         for who in range(n_speakers)
         for number in range(n_sentences + 1)
     ]
-    return list(enhancement.mixtures(utterances, n_sentences, noises, snrs, ()))
+    return list(enhancement.mixtures(utterances, n_sentences, noises, snrs, (), half))
 
 
 @pytest.mark.parametrize("sentences", [2, 4, 8])
@@ -90,6 +90,18 @@ def test_every_speaker_meets_every_noise_equally_often(sentences, monkeypatch):
         counts = Counter(tuple(key[place] for place in places) for key in keys)
         assert len(counts) == number
         assert set(counts.values()) == {len(keys) // number}
+
+
+def test_a_half_meets_every_noise_and_ratio_equally_often(monkeypatch):
+    whole, half = (
+        [key for key, *_ in drawn(8, 1, list("abcdefgh"), (-5, 0, 5, 10), monkeypatch, each)]
+        for each in (False, True)
+    )
+    assert all(key in whole for key in half)
+    for name, number in (("utterance", 8), ("noise", 8), ("snr", 4)):
+        counts = Counter(key[name] for key in half)
+        assert len(counts) == number
+        assert set(counts.values()) == {16 // number}
 
 
 def test_a_mixture_has_its_ratio_and_clean_input_has_no_noise(monkeypatch):
