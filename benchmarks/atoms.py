@@ -26,8 +26,9 @@ from sdmvae_lite.table.records import results_folder
 from .recipe import keep, resumed
 
 NAMES = re.compile(r"(loglinear-learned-.+)-seed(\d+)")
+MEASURES = ("matched", "close", "shared", "angle")
 DRAWS = 20  # of each kind of chance
-IDLE = 0.01  # nats of a coefficient, and share of frames of an atom, up to there
+IDLE = 0.01  # nats of a coefficient, share of frames of an atom, up to there
 FINE = 40  # a cosine of so many half periods, or more, repeats itself within 400 Hz
 
 
@@ -37,15 +38,16 @@ def cosines(one, other):
     return np.abs(unit[0].T @ unit[1])
 
 
-def matched(one, other):
-    """Mean |cosine| of the pairs of a matching whose sum is largest."""
+def alike(one, other):
+    """The MEASURES of two dictionaries.
+
+    Mean |cosine| of columns that are matched one to one for the largest sum, and the share of these
+    above 0.8; mean squared cosine of the principal angles between the spans, and their median.
+    """
     found = cosines(one, other)
-    return found[linear_sum_assignment(found, maximize=True)].mean()
-
-
-def shared(one, other):
-    """Mean squared cosine of the principal angles between two spans: one if one holds the other."""
-    return np.square(np.cos(subspace_angles(one, other))).mean()
+    pairs, angles = found[linear_sum_assignment(found, maximize=True)], subspace_angles(one, other)
+    space = np.square(np.cos(angles)).mean(), np.degrees(np.median(angles))
+    return np.array([pairs.mean(), (pairs > 0.8).mean(), *space])
 
 
 def rotated(curves, rng):
@@ -61,13 +63,12 @@ def smooth(curves, rng):
 
 def compared(one, other):
     """How alike two dictionaries are and chance makes them; atoms come times their code's rms."""
-    rng = np.random.default_rng(0)
-    found = {"matched": matched(one, other), "shared": shared(one, other)}
-    found["median angle"] = np.median(np.degrees(subspace_angles(one, other)))
-    for measure, draw in ((matched, rotated), (matched, smooth), (shared, smooth)):
-        draws = [measure(one, draw(other, rng)) for _ in range(DRAWS)]
-        name = f"{measure.__name__}, {draw.__name__}"
-        found |= {name: np.mean(draws), f"{name}, spread": np.std(draws, ddof=1)}
+    rng, found = np.random.default_rng(0), dict(zip(MEASURES, alike(one, other), strict=True))
+    for draw in (rotated, smooth):
+        draws = np.transpose([alike(one, draw(other, rng)) for _ in range(DRAWS)])
+        for name, values in zip(MEASURES, draws, strict=True):
+            found[f"{name}, {draw.__name__}"] = values.mean()
+            found[f"{name}, {draw.__name__}, spread"] = values.std(ddof=1)
     return {name: round(float(value), 4) for name, value in found.items()}
 
 
@@ -93,7 +94,6 @@ def described(model, frames):
         "mean coherence": round(float(between.mean()), 4),
         "twins": int((between > 0.9).sum()),
         "fine": (power[FINE:].sum(axis=0) / power.sum(axis=0)).round(3).tolist(),
-        "quefrency": (power.argmax(axis=0) / 16).round(2).tolist(),  # of the largest cosine, ms
     }
     if model.config.prior == "normal" and model.config.nonzero is None:
         axes, rng = atoms * model.log_scale.exp().numpy(), np.random.default_rng(0)
@@ -103,10 +103,7 @@ def described(model, frames):
 
 
 def lost(axes):
-    """Nats a frame that independence of the posterior costs, for atoms times the prior's scales.
-
-    Its precision is I + axes' axes: the information on every bin of a log-spectrum is one.
-    """
+    """Nats a frame that an independent posterior loses: its precision should be I + axes' axes."""
     precision = np.eye(axes.shape[1]) + axes.T @ axes
     return float(np.log(np.diag(precision)).sum() - np.linalg.slogdet(precision)[1]) / 2
 
@@ -115,10 +112,10 @@ def components(frames):
     """Principal components of log-spectra, each times the deviation that is no noise of a bin."""
     log = (np.log(each.astype(np.float64) + INPUT_FLOOR) for each in np.array_split(frames, 50))
     sums = [(len(each), each.sum(axis=0), each.T @ each) for each in log]
-    count, total, squares = (sum(column) for column in zip(*sums, strict=True))
-    values, directions = np.linalg.eigh(squares / count - np.outer(total, total) / count**2)
-    values = values[::-1] - np.pi**2 / 6  # the variance of an exponential variable's logarithm
-    return directions[:, ::-1] * np.sqrt(np.maximum(values, 1e-9))
+    count, mean, squares = (sum(column) for column in zip(*sums, strict=True))
+    values, directions = np.linalg.eigh(squares / count - np.outer(mean, mean) / count**2)
+    noise = np.pi**2 / 6  # the variance of an exponential variable's logarithm
+    return (directions * np.sqrt(np.maximum(values - noise, 1e-9)))[:, ::-1]
 
 
 def main(arguments=None):
@@ -130,7 +127,7 @@ def main(arguments=None):
     torch.set_num_threads(1)
     corpus = load_corpus(chosen.corpus)
     found = resumed(path := chosen.out / f"{corpus.name}-atoms.json", corpus, "rows")
-    names = [NAMES.fullmatch(folder.name) for folder in sorted(chosen.weights.iterdir())]
+    names = (NAMES.fullmatch(folder.name) for folder in sorted(chosen.weights.iterdir()))
     train, test = (load_frames(corpus, part, progress=False) for part in ("train", "test"))
     principal, test = components(train), torch.as_tensor(np.asarray(test))
     for row, group in itertools.groupby(filter(None, names), key=lambda name: name[1]):
