@@ -29,7 +29,7 @@ from .recipe import keep, resumed
 from .selectivity import auroc, balanced_accuracy, by_speaker, chosen, probe, shifted, strata
 
 SENTENCES = 8  # of each speaker
-FITTED = 20_000  # training frames, for PCA and NMF
+FITTED = 5_000  # training frames, for PCA and NMF
 CONTROLS = 3  # seeds of each code that is drawn
 SIZE, ATOMS, NONZERO = 64, 128, 16
 COUNTS = (1, 2, 5)  # coefficients that a probe sees; and all
@@ -147,27 +147,29 @@ def measured(values, others, fit, test):
     balanced accuracies of probes, by how many coefficients they see.
     """
     levels, other_levels = level(fit.power), level(test.power)
+    both = ((levels, fit), (other_levels, test))
     groups = {
-        "auroc": (strata(levels[:, 0], fit.speakers), strata(other_levels[:, 0], test.speakers)),
-        "auroc, any level": (strata(levels[:, 0], fit.speakers, 1), None),
+        "auroc": tuple(strata(one[:, 0], part.speakers) for one, part in both),
+        "auroc, any level": tuple(strata(one[:, 0], part.speakers, 1) for one, part in both),
     }
     values, levels = (by_speaker(one, fit.speakers) for one in (values, levels))
     others, other_levels = (by_speaker(one, test.speakers) for one in (others, other_levels))
     beside, other_beside = (np.hstack([one, one**2]) for one in (levels, other_levels))
     voices = [test.speakers == speaker for speaker in np.unique(test.speakers)]
-    found = {}
-    for number, name in enumerate(CLASSES):
-        positive, wanted = fit.classes == number, test.classes == number
-        one = found[name] = {}
-        for key, (alike, other_alike) in groups.items():
-            distance = auroc(values, positive, alike) - 0.5
-            best = int(np.abs(distance).argmax())
-            column = np.sign(distance[best]) * others[:, [best]]
-            one[f"{key}, coefficient"] = best
-            one[key] = [
-                auroc(column[at], wanted[at], None if other_alike is None else other_alike[at])[0]
-                for at in voices
-            ]
+    inside, wanted_inside = (
+        part.classes[:, None] == np.arange(len(CLASSES)) for part in (fit, test)
+    )
+    found = {name: {} for name in CLASSES}
+    for key, (alike, other_alike) in groups.items():
+        distance = auroc(values, inside, alike) - 0.5
+        best = np.abs(distance).argmax(axis=1)
+        columns = np.sign(distance[np.arange(len(best)), best]) * others[:, best]
+        reached = [auroc(columns[at], wanted_inside[at], other_alike[at]) for at in voices]
+        for number, one in enumerate(found.values()):
+            one[f"{key}, coefficient"] = best[number]
+            one[key] = [scores[number, number] for scores in reached]
+    for number, one in enumerate(found.values()):
+        positive, wanted = inside[:, number], wanted_inside[:, number]
         taken = chosen(values, positive, beside, max(COUNTS))
         picks = {n: taken[:n] for n in COUNTS} | {"all": slice(None)}
         for count, pick in picks.items():

@@ -18,19 +18,21 @@ STRENGTH = 0.01  # of a probe's fit, against its squared weights: scikit-learn's
 def auroc(values, positive, strata=None):
     """The share of pairs, a positive and another of one stratum, whose positive value is larger.
 
-    Of values (n, k) there are k results; a tie is half a pair. NaN where there is no pair.
+    Of values (n, k) and classes (n, c), true where a frame is positive, there are (c, k) results; a
+    tie is half a pair. NaN where there is no pair.
     """
     strata = np.zeros(len(values)) if strata is None else strata
-    won, pairs = np.zeros(values.shape[1]), 0
+    won, pairs = 0.0, 0.0
     for stratum in np.unique(strata):
         here = strata == stratum
-        n_positive = int(positive[here].sum())
-        n_other = int(here.sum()) - n_positive
-        if n_positive and n_other:
-            ranks = rankdata(values[here], axis=0)[positive[here]].sum(axis=0)
-            won += ranks - n_positive * (n_positive + 1) / 2
-            pairs += n_positive * n_other
-    return won / pairs if pairs else np.full(values.shape[1], np.nan)
+        inside = positive[here].astype(float)
+        n_positive = inside.sum(axis=0)[:, None]
+        n_other = len(inside) - n_positive
+        ranks = inside.T @ rankdata(values[here], axis=0)
+        won = won + np.where(n_other > 0, ranks - n_positive * (n_positive + 1) / 2, 0.0)
+        pairs = pairs + n_positive * n_other
+    with np.errstate(invalid="ignore"):  # 0 / 0
+        return won / pairs
 
 
 def strata(level, speakers, steps=STEPS):

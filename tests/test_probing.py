@@ -68,8 +68,11 @@ def test_auroc_is_the_share_of_pairs(rng):
         if strata[i] == strata[j]
     ]
     won = [(values[i] > values[j]) + 0.5 * (values[i] == values[j]) for i, j in pairs]
-    np.testing.assert_allclose(selectivity.auroc(values, positive, strata), np.mean(won, axis=0))
-    assert np.isnan(selectivity.auroc(values, np.zeros(60, dtype=bool))).all()
+    never = np.zeros(60, dtype=bool)
+    found = selectivity.auroc(values, np.column_stack([positive, never, ~positive]), strata)
+    np.testing.assert_allclose(found[0], np.mean(won, axis=0))
+    np.testing.assert_allclose(found[2], 1 - found[0])
+    assert np.isnan(found[1]).all()
 
 
 def test_strata_hold_one_speaker_and_a_range_of_levels(rng):
