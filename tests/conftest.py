@@ -16,6 +16,8 @@ from xdist.scheduler import LoadFileScheduling
 settings.register_profile("shared", deadline=None, derandomize=True)
 settings.load_profile("shared")
 
+pytest.register_assert_rewrite("played")  # helpers and fixtures in one: imported before a plugin
+
 SLOW = ("chapters", "browser")
 
 

@@ -2,139 +2,21 @@
 
 import base64
 import io
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
 from chromium import CHROMIUM, NEEDS_CHROMIUM, QUIET
-from print_book import serve
-from toc import BOOK, ROOT
+from played import ASKED, STEP, download, package, play_data, said, unclipped, wait_until
+from toc import BOOK
 
-from sdmvae_lite.model.pretrained import load_pretrained
 from sdmvae_lite.scoring.resynthesis import code_to_waveform, keep_largest, resynthesise
 
-sys.path.append(str(BOOK / "_ext"))
-import play_data
-import spoken
-
+pytest_plugins = ["played"]
 pytestmark = NEEDS_CHROMIUM
-VAE, VSC, SDM = play_data.MODELS.values()
-STEP = 1e-4  # what a rounding to 16 bits and browsers' scale of them may be off, of 1
+VAE, SDM = play_data.MODELS["VAE"], play_data.MODELS["SDM-VAE"]
 FADE = 0.012  # seconds
-
-# What the page lets sound, and when: each start and stop of a source, with its samples.
-LISTEN = """
-window.heard = [];
-const {start, stop} = AudioBufferSourceNode.prototype;
-AudioBufferSourceNode.prototype.start = function (when, offset) {
-    heard.push({what: "start", when, offset, at: performance.now(),
-                samples: this.buffer.getChannelData(0)});
-    return start.call(this, when, offset);
-};
-AudioScheduledSourceNode.prototype.stop = function (when) {
-    heard.push({what: "stop", when});
-    return stop.call(this, when);
-};
-"""
-
-
-@pytest.fixture(scope="session")
-def rendered(tmp_path_factory):
-    """The folder of a book that is little more than this page, rendered as the whole book is."""
-    folder = tmp_path_factory.mktemp("play")
-    for name in ("_static", "_extra", "_ext", "_templates"):
-        shutil.copytree(BOOK / name, folder / "book" / name)
-    for name in ("play.md", "references.bib"):
-        shutil.copy(BOOK / name, folder / "book" / name)
-    shutil.copy(ROOT / "_config.yml", folder)
-    (folder / "book" / "index.md").write_text("# A book\n", encoding="utf-8")
-    contents = "format: jb-book\nroot: index\nchapters:\n  - file: play\n"
-    (folder / "_toc.yml").write_text(contents, encoding="utf-8")
-    built = subprocess.run(
-        [
-            *(Path(sys.executable).with_name("jupyter-book"), "build", "book"),
-            *("--config", "_config.yml", "--toc", folder / "_toc.yml", "--path-output", folder),
-        ],
-        cwd=folder,
-        env=os.environ,
-        text=True,
-        capture_output=True,
-    )
-    assert built.returncode == 0, built.stdout + built.stderr
-    return folder / "_build" / "html"
-
-
-ASKED = []  # what the server was asked
-
-
-@pytest.fixture(scope="session")
-def served(rendered):
-    """The page's address on this machine, where it is a secure context with a server."""
-    with serve(rendered, lambda *said: ASKED.append(said)) as site:
-        yield f"{site}/play.html"
-
-
-@pytest.fixture
-def visit(rendered):
-    """Opens the page, from its file unless an address is given, and holds it to be quiet."""
-    contexts, complaints = [], []
-
-    def open_page(browser, fragment="", address=rendered.joinpath("play.html").as_uri(), **options):
-        contexts.append(
-            browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | options))
-        )
-        page = contexts[-1].new_page()
-        page.set_default_timeout(60_000)
-        page.add_init_script(LISTEN)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: said.type == "error" and complaints.append(said.text))
-        page.goto(f"{address}#{fragment}")
-        if options.get("java_script_enabled", True):
-            page.wait_for_function("document.querySelector('#play-said')?.textContent")
-        page.complaints = complaints
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not complaints
-
-
-@pytest.fixture(scope="module")
-def sentences(browser):
-    """The three sentences as the page reads them, in double precision, which is the page's."""
-    page = browser.new_page()
-    for name in ("numerics.js", "sound.js"):
-        page.add_script_tag(path=BOOK / "_extra" / "play" / name)
-    read = "async flac => [...await sound.read(numerics.fromBase64(flac).buffer)]"
-    files = [play_data.flac(each.waveform()) for each in spoken.sentences().values()]
-    found = [np.array(page.evaluate(read, base64.b64encode(file).decode())) for file in files]
-    page.close()
-    for file, samples in zip(files, found, strict=True):
-        expected = soundfile.read(io.BytesIO(file))[0]
-        assert np.abs(samples - expected / np.abs(expected).max()).max() < STEP
-    return found
-
-
-def package(name):
-    """A model of the package in double precision."""
-    return load_pretrained(name).double()
-
-
-def said(page):
-    return page.locator("#play-said").text_content()
-
-
-def wait_until(page, text):
-    page.wait_for_function(
-        "text => document.querySelector('#play-said').textContent.includes(text)", arg=text
-    )
 
 
 def wait_for_edits(page, expected):
@@ -144,19 +26,6 @@ def wait_for_edits(page, expected):
             new URLSearchParams(location.hash.slice(1)).get(name) ?? "")""",
         arg=[SDM, expected],
     )
-
-
-def download(page):
-    """The sound as the page saves it."""
-    with page.expect_download() as saving:
-        page.click("#play-save")
-    samples, rate = soundfile.read(saving.value.path())
-    assert rate == 16_000
-    return samples
-
-
-def unclipped(waveform):
-    return waveform / max(1, np.abs(waveform).max())
 
 
 def starts(page):
@@ -170,10 +39,12 @@ def starts(page):
 def test_each_voice_sounds_as_the_package_computes_it(browser, visit, sentences):
     page = visit(browser)
     assert np.abs(download(page) - sentences[0]).max() < STEP
-    for name in (VAE, VSC, SDM):
+    for label, name in play_data.MODELS.items():
         page.check(f"#play-voices [value='{name}']")
-        wait_until(page, "from all 32")
-        expected = unclipped(resynthesise(package(name), sentences[0]).estimate)
+        model = package(name)
+        kept, size = model.config.nonzero, model.config.code_size
+        wait_until(page, f"{label}, from {f'{kept} of' if kept else 'all'} {size} numbers")
+        expected = unclipped(resynthesise(model, sentences[0]).estimate)
         found = download(page)
         assert len(found) == len(expected)
         assert np.abs(found - expected).max() < STEP, name

@@ -2,6 +2,7 @@
 
 import base64
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -90,7 +91,9 @@ SOUNDS = {
 }
 
 
-@pytest.mark.parametrize("name", [*play_data.MODELS.values(), "vae-32", "sdm-dct32-64"])
+@pytest.mark.parametrize(
+    "name", [*play_data.MODELS.values(), "vae-32", "sdm-dct32-64", "loglinear-dct-64-log"]
+)
 def test_the_page_computes_what_the_package_computes(page, speech, name):
     model = load_pretrained(name)
     found = distances(page, model, speech)
@@ -101,6 +104,17 @@ def test_the_page_computes_what_the_package_computes(page, speech, name):
         assert max(found.values()) < 1e-7, (kind, found)
 
 
+LEARNED = ModelConfig("loglinear-vae", m=8, dictionary="learned", input="log-power")
+LOGLINEAR = [
+    LEARNED,
+    replace(LEARNED, dictionary="dct", n_bins=257),
+    replace(LEARNED, prior="paper"),
+    replace(LEARNED, prior="student-t", nu=0.25),
+    replace(LEARNED, m=24, nonzero=5),
+    replace(LEARNED, m=24, nonzero=12, prior="student-t"),
+]
+
+
 @pytest.mark.parametrize(
     "config",
     [
@@ -108,6 +122,9 @@ def test_the_page_computes_what_the_package_computes(page, speech, name):
         ModelConfig("vsc", m=8, input="log-power", alpha=0.2),
         ModelConfig("sdm-vae", m=8, dictionary="dct", k=16, input="log-power"),
         ModelConfig("sdm-vae", m=8, n_bins=257, hop_length=100),
+        ModelConfig("student-vae", m=8, input="log-power"),
+        ModelConfig("student-vae", m=8, nu=40.0),
+        *LOGLINEAR,
     ],
     ids=lambda config: config.name,
 )

@@ -31,7 +31,11 @@ MODELS = {
     "VAE": "vae-32-log",
     "VSC": "vsc-0.05-32-log",
     "SDM-VAE": "sdm-identity-32-log",
+    "Student-t": "student-32-log",
+    "Dictionary": "loglinear-learned-64-log",
+    "Dearest 16": "loglinear-learned-128-dearest16-log",
 }
+FIRST = "SDM-VAE"  # whose code the page shows before a model is chosen
 
 
 def pack(model: VAE) -> bytes:
@@ -61,7 +65,7 @@ def write_script(folder: Path, name: str, content: bytes) -> None:
 def draw(path: Path, utterance: Utterance, models: dict[str, VAE]) -> None:
     """Draw an utterance as it is and through each model, beside its code."""
     results = {name: resynthesise(model, utterance.waveform()) for name, model in models.items()}
-    figure = Figure((8, 8), dpi=90, layout="constrained")
+    figure = Figure((8, 12), dpi=90, layout="constrained")
     left, right = figure.subplots(len(results) + 1, 2, sharex=True).T
     first = next(iter(results.values()))
     peak_db = 10 * np.log10(first.power.max())
@@ -73,7 +77,7 @@ def draw(path: Path, utterance: Utterance, models: dict[str, VAE]) -> None:
     right[0].axis("off")
     for ax, (name, each) in zip(right[1:], results.items(), strict=True):
         plot_code(each.output.code.numpy(), ax)
-        ax.set_title(f"code of the {name}")
+        ax.set_title(f"code of {name}")
     file = io.BytesIO()
     figure.savefig(file)
     path.write_bytes(fewer_colours(file.getvalue()))
@@ -92,6 +96,7 @@ def write_data(folder: Path) -> None:
     for name, sentence in sentences.items():
         write_script(folder, name, flac(sentence.waveform()))
     listed = {
+        "first": MODELS[FIRST],
         "models": [{"name": name, "label": label} for label, name in MODELS.items()],
         "sentences": [
             {"name": name, "label": label} for name, label in zip(sentences, labels, strict=True)

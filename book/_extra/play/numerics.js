@@ -39,7 +39,17 @@ const numerics = (() => {
       );
       model[name] = { rows: shape[0] ?? 1, cols: shape[1] ?? 1, data };
     }
+    if (isLogLinear(model)) model.dictionary = toUnitRms(model.dictionary);
     return model;
+  }
+
+  const isLogLinear = ({ config }) => config.model === "loglinear-vae";
+
+  /* A matrix with each column divided by its root mean square. */
+  function toUnitRms({ rows, cols, data }) {
+    const squares = new Float64Array(cols);
+    data.forEach((value, i) => (squares[i % cols] += value * value));
+    return { rows, cols, data: data.map((value, i) => value * Math.sqrt(rows / squares[i % cols])) };
   }
 
   const sineWindow = (n) => Float64Array.from({ length: n }, (_, i) => Math.sin((Math.PI * (i + 0.5)) / n));
@@ -176,14 +186,34 @@ const numerics = (() => {
     return g * (gaussianKl(mu, logvar) + active) + (1 - g) * silent;
   }
 
+  /* log Γ(x) - log Γ(x + 1/2): a series for large x, to which small ones are brought. */
+  function gammas(x) {
+    if (x < 12) return Math.log1p(0.5 / x) + gammas(x + 1);
+    return 1 / (8 * x) - 1 / (192 * x ** 3) + 1 / (640 * x ** 5) - 0.5 * Math.log(x);
+  }
+
+  function studentKl(nu) {
+    const constant = gammas(nu / 2) + 0.5 * Math.log(nu / 2) - 0.5;
+    return (mu, logvar) =>
+      0.5 * (nu + 1) * Math.log1p((mu * mu + Math.exp(logvar)) / nu) - 0.5 * logvar + constant;
+  }
+
+  /* What a coefficient costs under the model's prior, in units of its scale if it has one. */
+  function price({ config, log_nu }) {
+    const prior = { vae: "normal", "sdm-vae": "paper", "student-vae": "student-t" }[config.model];
+    const known = { normal: gaussianKl, paper: ardKl };
+    return known[prior ?? config.prior] ?? studentKl(Math.exp(log_nu.data[0]));
+  }
+
   /* The code of power spectra, and what each of its numbers costs (its KL divergence). */
   function encode(model, power) {
     const hidden = map(layer(model, "encoder_hidden", features(model, power)), Math.tanh);
     const mu = layer(model, "encoder_mu", hidden);
     const logvar = layer(model, "encoder_logvar", hidden).data;
     if (model.config.model !== "vsc") {
-      const kl = model.config.model === "vae" ? gaussianKl : ardKl;
-      return { code: mu, kl: map(mu, (m, i) => kl(m, logvar[i])) };
+      const cost = price(model);
+      const kl = map(mu, (m, i) => cost(m, logvar[i]));
+      return isLogLinear(model) ? scaled(model, mu, kl) : { code: mu, kl };
     }
     const logit = layer(model, "encoder_gate", hidden).data;
     const { alpha } = model.config;
@@ -193,8 +223,23 @@ const numerics = (() => {
     };
   }
 
-  /* The log-variances of a code; that of an SDM-VAE goes through its dictionary first. */
+  /* A log-linear model's code, in units of its atoms; with exact zeros where it keeps the dearest
+     only, and then which these are costs something too, by how often each atom is used. */
+  function scaled({ config: { nonzero }, log_scale, usage_logit }, mu, kl) {
+    const code = map(mu, (m, i) => m * Math.exp(log_scale.data[i % mu.cols]));
+    if (nonzero === null) return { code, kl };
+    const active = keepDearest(map(kl, () => 1), kl, nonzero).data;
+    const support = (i) => softplus(usage_logit.data[i % mu.cols] * (active[i] ? -1 : 1));
+    return {
+      code: map(code, (a, i) => a * active[i]),
+      kl: map(kl, (cost, i) => cost * active[i] + support(i)),
+    };
+  }
+
+  /* The log-variances of a code: a log-linear model adds up its atoms; that of an SDM-VAE goes
+     through its dictionary first. */
   function decode(model, code) {
+    if (isLogLinear(model)) return linear(code, model.dictionary, model.bias);
     const z = model.dictionary ? linear(code, model.dictionary) : code;
     return layer(model, "decoder_log_variance", map(layer(model, "decoder_hidden", z), Math.tanh));
   }
@@ -222,6 +267,7 @@ const numerics = (() => {
   }
 
   return {
-    analyse, decode, encode, fromBase64, half, keepDearest, matrix, readModel, stretch, synthesise,
+    analyse, decode, encode, fromBase64, half, isLogLinear, keepDearest, matrix, readModel, stretch,
+    synthesise,
   };
 })();

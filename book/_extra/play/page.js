@@ -2,7 +2,7 @@
 (() => {
   "use strict";
 
-  const { END, MOST, addEdit, levels, partner, toFragment } = choices;
+  const { END, FURTHEST, MOST, addEdit, levels, partner, toFragment } = choices;
   const { models, sentences } = playList;
   const $ = (name) => document.getElementById(`play-${name}`);
   const DECIBELS = 10 / Math.LN10; // a unit of log-variance
@@ -15,6 +15,7 @@
   let gesture = null; // the slider that is being moved: one step of Undo
 
   const edits = () => settings.edits[settings.model] ?? [];
+  const shifts = () => settings.shifts[settings.model] ?? [];
 
   /* Change the settings, remember what they were, and let the result be heard. */
   function change(alter, { by = null, listen = true } = {}) {
@@ -63,26 +64,32 @@
   const sourceOf = (samples) => ({ samples, through: {} });
   const find = (name) => yours.find((each) => each.name === name)?.source ?? sentenceOf(name);
 
-  /* A sound through a model, unedited: its analysis, code, spectrum and samples. */
+  /* A sound through a model, unedited: its analysis, code, spectrum and samples; and how large the
+     numbers of the code are, all of them and 99 in 100. */
   function through(source, name, model) {
     source.through[name] ??= (() => {
       const analysis = numerics.analyse(source.samples, model.window, model.hop);
       const { code, kl } = numerics.encode(model, analysis.power);
+      const sizes = code.data.map(Math.abs).sort();
+      const [usual, largest] = [0.99, 1].map((part) => sizes[Math.round(part * (sizes.length - 1))] || 1);
       const spectrum = numerics.decode(model, code);
       const samples = sound.unclipped(numerics.synthesise(spectrum, analysis));
-      return { analysis, code, kl, spectrum, samples };
+      return { analysis, code, kl, usual, largest, spectrum, samples };
     })();
     return source.through[name];
   }
 
-  /* The code of `wanted`: of the sound or its partner, its dearest numbers, times their levels. */
+  /* The code of `wanted`: of the sound or its partner, its dearest numbers, shifted, times their
+     levels. */
   function editedCode(wanted, { code: { rows, cols } }, from) {
     let code = numerics.stretch(from.code, rows);
     if (wanted.keep !== null && wanted.keep < cols) {
       code = numerics.keepDearest(code, numerics.stretch(from.kl, rows), wanted.keep);
     }
-    const grid = levels(wanted.edits[wanted.model] ?? [], code);
-    return { code: { ...code, data: code.data.map((value, i) => value * grid.data[i]) }, grid };
+    const shift = levels(wanted.shifts[wanted.model] ?? [], code, 0);
+    const grid = levels(wanted.edits[wanted.model] ?? [], code, 1);
+    const data = code.data.map((value, i) => (value + shift.data[i]) * grid.data[i]);
+    return { code: { ...code, data }, grid, shift };
   }
 
   /* What the settings sound and look like. */
@@ -93,13 +100,15 @@
       modelOf(wanted.model),
     ]);
     const own = through(source, wanted.model, model);
-    const { code, grid } = editedCode(wanted, own, through(other, wanted.model, model));
+    const edit = editedCode(wanted, own, through(other, wanted.model, model));
+    const { code } = edit;
     const edited = code.data.some((value, i) => value !== own.code.data[i]);
     const original = wanted.voice === "original";
     const spectrum = edited ? numerics.decode(model, code) : own.spectrum;
     let samples = original ? source.samples : own.samples;
     if (edited && !original) samples = sound.unclipped(numerics.synthesise(spectrum, own.analysis));
-    return { own, code, grid, edited, original, spectrum, samples, fragment: toFragment(wanted) };
+    const fragment = toFragment(wanted);
+    return { ...edit, own, model, edited, original, spectrum, samples, fragment };
   }
 
   /* ---- What is shown. ---- */
@@ -146,8 +155,7 @@
     const scaled = (data) => ({ ...spectrum, data: data.map((value) => DECIBELS * value) });
     const top = 10 * Math.log10(power.reduce((a, b) => Math.max(a, b)));
     pictures.spectrogram($("spectrogram"), scaled(heard), top);
-    const largest = own.code.data.reduce((a, b) => Math.max(a, Math.abs(b)), 1e-9);
-    pictures.code($("code").querySelector("canvas"), code, largest);
+    pictures.code($("code").querySelector("canvas"), code, own.largest);
     $("change").hidden = !edited || original;
     if (!$("change").hidden) {
       const apart = scaled(spectrum.data.map((value, i) => value - own.spectrum.data[i]));
@@ -167,15 +175,19 @@
 
   /* One sentence that says what is heard. */
   function describe() {
-    const { code, grid, original } = shown;
+    const { code, grid, shift, model, original } = shown;
+    const used = model.config.nonzero ?? code.cols; // an instant
     if (original) return "The original, without a model.";
     const silent = range(code.cols).filter((row) => isMuted(grid, row)).length;
     const parts = [];
     if (partner(settings) !== settings.sound) parts.push("with the code of another sound");
-    if (settings.keep !== null) parts.push(`from ${Math.min(settings.keep, code.cols)} of ${code.cols} numbers an instant`);
+    if (settings.keep !== null) parts.push(`from ${Math.min(settings.keep, used)} of ${code.cols} numbers an instant`);
     if (silent) parts.push(`${silent} of ${code.cols} rows muted`);
+    const moved = range(code.cols).filter((row) => range(code.rows).some((i) => shift.data[i * code.cols + row]));
+    if (moved.length) parts.push(`${moved.length} of ${code.cols} atoms moved`);
     if (edits().length && !silent) parts.push("with parts of its code changed");
-    const tail = parts.length ? `, ${parts.join(", ")}` : `, from all ${code.cols} numbers an instant`;
+    const all = used < code.cols ? `${used} of ${code.cols}` : `all ${code.cols}`;
+    const tail = parts.length ? `, ${parts.join(", ")}` : `, from ${all} numbers an instant`;
     return `${labelOf(settings.model)}${tail}.`;
   }
 
@@ -218,6 +230,7 @@
     $("time").textContent = `${now.toFixed(1)} / ${all.toFixed(1)} s`;
     const left = `${all ? (100 * now) / all : 0}%`;
     for (const head of document.querySelectorAll(".playhead")) head.style.left = left;
+    tellBars();
     if (player.playing()) requestAnimationFrame(tellPosition);
   }
 
@@ -241,6 +254,7 @@
     for (const [name, value] of Object.entries(fields)) $(name).value = value;
     const level = shown.grid.data[from * cols + first];
     for (const name of ["level", "level-number"]) $(name).value = level;
+    tellAtom();
   }
 
   function select(part) {
@@ -250,7 +264,13 @@
 
   const set = (part, level, by) =>
     change((now) => {
-      now.edits[now.model] = addEdit(edits(), part, level);
+      now.edits[now.model] = addEdit(edits(), part, level, 1);
+      now.voice = now.model;
+    }, { by });
+
+  const move = (part, shift, by) =>
+    change((now) => {
+      now.shifts[now.model] = addEdit(shifts(), part, shift, 0);
       now.voice = now.model;
     }, { by });
 
@@ -311,6 +331,43 @@
     };
     picture.onpointercancel = () => (began = null);
   }
+
+  /* ---- Atoms, where the model has some: the one chosen is the first row selected. ---- */
+
+  const whole = (row) => [row, row, 0, END];
+
+  function tellAtom() {
+    const { model, grid, shift } = shown;
+    $("atoms").hidden = !numerics.isLogLinear(model);
+    if ($("atoms").hidden) return;
+    const [row, , from] = selected;
+    const at = from * grid.cols + row;
+    panel.tellAtom(model.dictionary, row, grid.data[at], shift.data[at]);
+    tellBars();
+  }
+
+  function tellBars() {
+    if (!shown || $("atoms").hidden) return;
+    const { code: { rows, cols, data }, own } = shown;
+    const instant = Math.min(rows - 1, Math.floor((player.position() * sound.RATE) / own.analysis.hop));
+    panel.tellBars(data.subarray(instant * cols, (instant + 1) * cols), own.usual, selected[0]);
+  }
+
+  /* The sentence with the chosen atom at a level; at the level 1 as it is, without a shift. */
+  const hear = (level) =>
+    change((now) => {
+      selected = whole(selected[0]);
+      now.edits[now.model] = addEdit(edits(), selected, level, 1);
+      if (level === 1) now.shifts[now.model] = addEdit(shifts(), selected, 0, 0);
+      now.voice = now.model;
+    });
+
+  const panel = atoms.makePanel({
+    choose: (row) => select(whole(row)),
+    move: (shift, by) => move(selected, shift, by),
+    hear,
+    furthest: FURTHEST,
+  });
 
   const MOVES = { ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1] };
 
@@ -444,7 +501,7 @@
     $("level-number").onchange = () => set(selected, level("level-number"));
     for (const name of ["first", "last", "from", "to"]) $(name).onchange = readFields;
     for (const input of $("tools").querySelectorAll("input")) input.onchange = () => (tool = input.value);
-    for (const name of ["keep", "level"]) $(name).onchange = () => (gesture = null);
+    for (const name of ["keep", "level", "shift"]) $(name).onchange = () => (gesture = null);
     $("swap").onchange = () =>
       change((now) => {
         now.swap = $("swap").value && `${now.sound} ${$("swap").value}`;
@@ -452,7 +509,7 @@
       });
     $("undo").onclick = undo;
     $("reset").onclick = () =>
-      change((now) => Object.assign(now, { keep: null, swap: "", edits: {} }), { listen: player.playing() });
+      change((now) => Object.assign(now, { keep: null, swap: "", edits: {}, shifts: {} }), { listen: player.playing() });
     $("save").onclick = save;
     $("link").onclick = copyLink;
     $("record").onclick = toggleRecording;
@@ -477,11 +534,12 @@
   }
 
   function offerTries() {
-    const [one, other] = [models[0], models.at(-1)];
+    const labelled = (label) => models.find((model) => model.label === label);
+    const [one, other, third] = ["VAE", "SDM-VAE", "Dictionary"].map(labelled);
     const few = ({ name, label }) => [`The ${label} from 8 numbers`, { voice: name, model: name, keep: 8 }];
     const swap = sentences.slice(0, 2).map(({ name }) => name).join(" ");
     const swapped = ["One sentence with another's code", { voice: other.name, model: other.name, swap }];
-    for (const [textContent, wanted] of [few(one), few(other), swapped]) {
+    for (const [textContent, wanted] of [few(one), few(other), few(third), swapped]) {
       const button = Object.assign(document.createElement("button"), { type: "button", textContent });
       button.onclick = () => change((now) => Object.assign(now, choices.untouched(), wanted));
       $("tries").append(button);
