@@ -16,7 +16,6 @@ from sdmvae_lite.speech.corpora import load_corpus
 from sdmvae_lite.table.records import read_records
 from sdmvae_lite.table.runs import ROWS_OF_TABLE_1
 
-
 LEARNED = ModelConfig("loglinear-vae", 64, "learned", input="log-power")
 AFTER_THE_PAPER = [
     ModelConfig("student-vae", input="log-power"),
