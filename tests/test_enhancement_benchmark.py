@@ -1,5 +1,6 @@
 """The balanced draw of the enhancement benchmark, its scores and the methods it compares with."""
 
+import json
 import sys
 from collections import Counter
 from types import SimpleNamespace
@@ -161,3 +162,28 @@ def test_a_record_has_every_result_at_its_mixture():
     assert found["systems"]["a"]["si_sdr"] == [1.0, 2.0]
     assert found["systems"]["b"]["si_sdr"] == [None, 3.0]
     assert found["systems"]["b"]["estoi"] == [None, None]
+
+
+RECORD = json.loads((ROOT / "results" / "speechocean762-enhancement.json").read_text("utf-8"))
+
+
+def test_the_published_mixtures_are_those_of_the_draw_and_have_their_ratio():
+    mixtures = RECORD["mixtures"]
+    spoilt = [place for place, noise in enumerate(mixtures["noise"]) if noise != "none"]
+    for place in spoilt:
+        reached = RECORD["systems"]["mixture"]["si_sdr"][place]
+        assert reached == pytest.approx(mixtures["snr"][place], abs=1)
+    speakers = [mixtures["utterance"][place].split("/")[0] for place in spoilt]
+    cells = Counter(zip(speakers, (mixtures["noise"][place] for place in spoilt), strict=True))
+    assert len(cells) == 72
+    assert len(set(cells.values())) == 1
+
+
+def test_published_results_are_whole():
+    number = len(RECORD["mixtures"]["utterance"])
+    for system, held in RECORD["systems"].items():
+        assert held.keys() == set(enhancement.MEASURES), system
+        assert {len(values) for values in held.values()} == {number}, system
+        ran = [place for place, value in enumerate(held["rtf"]) if value is not None]
+        assert ran, system
+        assert all(held["estoi"][place] is not None for place in ran), system
