@@ -361,7 +361,7 @@ SOUND = ("in.wav", "out.wav", "--model")
         (("train", "mine", "out", "--device", "cuda:7"), r"'cuda:7' was asked for"),
         (("train", "mine", "out", "--device", "tpu"), r"unknown device 'tpu'"),
         (("train", "mine", "damaged.wav/out", "--preset", "smoke"), r"damaged.wav"),
-        (("score", "mine", "--model", "vae-31"), r"'vae-31'.*choose one of sdm-dct32-32, "),
+        (("score", "mine", "--model", "vae-31"), r"'vae-31'.*choose one of loglinear-dct-64-log, "),
         (("score", "mine", "--model", "empty"), r"model.json is missing"),
         (
             ("score", "faulty", "--model", "vae-32"),
