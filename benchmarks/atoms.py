@@ -8,10 +8,8 @@ Chance is the other dictionary *rotated*, which leaves the covariance of its spe
 curves: its atoms with random signs in their cosine transform.
 """
 
-import argparse
 import itertools
 import re
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,11 +17,11 @@ from scipy.fft import dct, idct
 from scipy.linalg import subspace_angles
 from scipy.optimize import linear_sum_assignment
 
-from sdmvae_lite import load_corpus, load_frames, load_model
+from sdmvae_lite import load_frames, load_model
 from sdmvae_lite.model.models import INPUT_FLOOR
-from sdmvae_lite.table.records import results_folder
 
-from .recipe import keep, resumed
+from .recipe import keep
+from .weights import of_weights, opened
 
 NAMES = re.compile(r"(loglinear-learned-.+)-seed(\d+)")
 MEASURES = ("matched", "close", "shared", "angle")
@@ -119,14 +117,8 @@ def components(frames):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("corpus", help="a name or a folder, as `load_corpus` takes it")
-    parser.add_argument("--weights", type=Path, required=True, help="folder of the models")
-    parser.add_argument("--out", type=Path, default=results_folder(), help="folder of the results")
-    chosen = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    corpus = load_corpus(chosen.corpus)
-    found = resumed(path := chosen.out / f"{corpus.name}-atoms.json", corpus, "rows")
+    chosen = of_weights(__doc__).parse_args(arguments)
+    corpus, path, found = opened(chosen, "atoms", "rows")
     names = (NAMES.fullmatch(folder.name) for folder in sorted(chosen.weights.iterdir()))
     train, test = (load_frames(corpus, part, progress=False) for part in ("train", "test"))
     principal, test = components(train), torch.as_tensor(np.asarray(test))

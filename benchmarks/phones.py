@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from sdmvae_lite import SAMPLE_RATE
+from sdmvae_lite import SAMPLE_RATE, STFTConfig
 from sdmvae_lite.speech.corpora import SILENCE, SyntheticSource
 from sdmvae_lite.speech.spectra import normalise
 
 CLASSES = ("vowel", "approximant", "nasal", "fricative", "stop")
 NO_CLASS = -1
 TRIM_SECONDS = 0.02  # a frame sees 64 ms: near the edge of a phone it is half its neighbour's
-HOP = 256
+HOP = STFTConfig().hop_length
 ALIGNED_RATE = 100  # frames a second, of PocketSphinx
 _IPA = {  # by their first letter
     "vowel": "aɐɑæeəɚɛɜiɪᵻoɒɔuʉʊʌ",

@@ -8,9 +8,7 @@ of each validation speaker, and measured on test speakers. PCA and NMF are fitte
 speakers of CORPUS. For the labels see `phones`, for the measures `selectivity`.
 """
 
-import argparse
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,20 +18,20 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import orthogonal_mp_gram
 
 from sdmvae_lite import ModelConfig, build_model, load_corpus, load_frames, load_model
+from sdmvae_lite.model.models import INPUT_FLOOR
 from sdmvae_lite.speech.spectra import normalise, stft
-from sdmvae_lite.table.records import results_folder
 
 from .baselines import speech_patterns
 from .phones import CLASSES, NO_CLASS, agreement, labelled
-from .recipe import keep, resumed
+from .recipe import first_of_each, keep
 from .selectivity import auroc, balanced_accuracy, by_speaker, chosen, probe, shifted, strata
+from .weights import of_weights, opened
 
 SENTENCES = 8  # of each speaker
 FITTED = 5_000  # training frames, for PCA and NMF
 CONTROLS = 3  # seeds of each code that is drawn
 SIZE, ATOMS, NONZERO = 64, 128, 16
 COUNTS = (1, 2, 5)  # coefficients that a probe sees; and all
-FLOOR = 1e-8  # of powers, before their logarithm
 MODELS = (
     *("loglinear-learned-128-dearest16", "loglinear-learned-64", "loglinear-dct-64"),
     *("sdm-identity-64", "vae-64", "student-64"),
@@ -63,14 +61,6 @@ def labelled_frames(utterances, folder):
     return Frames(*map(np.concatenate, zip(*parts, strict=True)))
 
 
-def first_sentences(utterances, number=SENTENCES):
-    """So many utterances of each speaker."""
-    spoken = {}
-    for each in utterances:
-        spoken.setdefault(each.speaker, []).append(each)
-    return [each for said in spoken.values() for each in said[:number]]
-
-
 @torch.no_grad()
 def posterior_mean(model, power):
     """A model's code, (n, code_size), without what its sparsity sets to zero."""
@@ -79,11 +69,11 @@ def posterior_mean(model, power):
 
 def level(power):
     """The level of frames in dB, (n, 1): a code of one coefficient, which every probe has too."""
-    return 10 * np.log10(power.mean(axis=1, keepdims=True) + FLOOR)
+    return 10 * np.log10(power.mean(axis=1, keepdims=True) + INPUT_FLOOR)
 
 
 def log_spectrum(power):
-    return np.log(power + FLOOR)
+    return np.log(power + INPUT_FLOOR)
 
 
 def cepstrum(power):
@@ -100,13 +90,13 @@ def patterns(train, seed):
 
 def activities(found, power, iterations=50):
     """The logarithms of the weights of given patterns, by Itakura-Saito NMF."""
-    power = torch.from_numpy(power).float() + FLOOR
+    power = torch.from_numpy(power).float() + INPUT_FLOOR
     weight = (power.mean(dim=1, keepdim=True) / len(found)).repeat(1, len(found))
     for _ in range(iterations):
         total = weight @ found
         ratio = ((power / total.square()) @ found.T) / (total.reciprocal() @ found.T)
         weight = weight * ratio.sqrt()
-    return np.log(weight.double().numpy() + FLOOR)
+    return np.log(weight.double().numpy() + INPUT_FLOOR)
 
 
 def random_atoms(mean, seed, power):
@@ -182,21 +172,14 @@ def measured(values, others, fit, test):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("corpus", help="a name or a folder, as `load_corpus` takes it")
-    parser.add_argument("--minutes", type=float, help="of speech in all; everything by default")
-    parser.add_argument("--weights", type=Path, required=True, help="folder of the models")
+    parser = of_weights(__doc__)
     parser.add_argument("--sentences", type=int, default=SENTENCES, help="of each speaker")
-    parser.add_argument("--out", type=Path, default=results_folder(), help="folder of the results")
     given = parser.parse_args()
-    torch.set_num_threads(1)
-    corpus = load_corpus(given.corpus, given.minutes)
-    path = given.out / f"{corpus.name}-probing.json"
-    found = resumed(path, corpus, "codes")
+    corpus, path, found = opened(given, "probing", "codes")
     if "alignment" not in found:
-        found["alignment"] = agreement(first_sentences(load_corpus("synthetic").test, 4))
+        found["alignment"] = agreement(first_of_each(load_corpus("synthetic").test, 4))
     fit, test = (
-        labelled_frames(first_sentences(part, given.sentences), given.corpus)
+        labelled_frames(first_of_each(part, given.sentences), given.corpus)
         for part in (corpus.validation, corpus.test)
     )
     found["speakers"] = np.unique(test.speakers).tolist()

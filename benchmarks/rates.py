@@ -10,22 +10,20 @@ probability and variance, of each coefficient, fit the training frames best. Eac
 the coefficients cost and what it costs to say which of them are not zero, the support.
 """
 
-import argparse
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from sdmvae_lite import hoyer, load_corpus, load_frames, load_model
+from sdmvae_lite import hoyer, load_frames, load_model
 from sdmvae_lite.config import to_dict
-from sdmvae_lite.model.divergences import ard_kl, optimal_gamma
+from sdmvae_lite.model.divergences import ard_kl, gaussian_kl, optimal_gamma
 from sdmvae_lite.model.loglinear import dearest
 from sdmvae_lite.scoring.metrics import Unscorable, pesq_raw
 from sdmvae_lite.scoring.resynthesis import code_to_waveform, keep_largest, resynthesise
-from sdmvae_lite.table.records import results_folder
 
-from .recipe import keep, resumed
+from .recipe import keep
+from .weights import of_weights, opened
 
 CHUNK = 4096  # frames
 FLOOR = 1e-10  # of a power whose logarithm is taken
@@ -71,8 +69,8 @@ def of_frames(model, fit, chunk, output, mean):
     share, mu, logvar = posterior(model, chunk)
     used, variance, _ = fit
     own = (share * model.kl(mu, logvar)).sum(dim=1)
-    ratio, log = logvar.exp() / variance, torch.log(chunk.clamp(min=FLOOR))
-    slab = 0.5 * (mu.square() / variance + ratio - 1 - ratio.log())
+    log = torch.log(chunk.clamp(min=FLOOR))
+    slab = gaussian_kl(mu / variance.sqrt(), logvar - variance.log())
     decibels = 10 / np.log(10) * (log - mean.log_variance)
     return {
         "own, coefficients": own,
@@ -151,18 +149,10 @@ def missing(weights, models):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("corpus", help="a name or a folder, as `load_corpus` takes it")
-    parser.add_argument("--weights", type=Path, required=True, help="folder of the models")
-    parser.add_argument("--minutes", type=float, help="of speech; all of it by default")
-    parser.add_argument("--out", type=Path, default=results_folder(), help="folder of the results")
-    chosen = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    corpus = load_corpus(chosen.corpus, minutes=chosen.minutes)
+    chosen = of_weights(__doc__).parse_args(arguments)
+    corpus, path, found = opened(chosen, "rates", "models")
     parts = (load_frames(corpus, part, progress=False) for part in ("train", "test"))
     train, test = (torch.from_numpy(frames) for frames in parts)
-    path = chosen.out / f"{corpus.name}-rates.json"
-    found = resumed(path, corpus, "models")
     for name, model, key in missing(chosen.weights, found["models"]):
         fit = fitted(model, train[::THINNED])
         one = found["models"].setdefault(name, {"model": to_dict(model.config)})

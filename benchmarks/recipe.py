@@ -9,6 +9,7 @@ nothing is chosen on the test set. Seconds are of this process, without scoring.
 import argparse
 import json
 import time
+from collections import Counter
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -126,13 +127,17 @@ def scores_of(network, utterances):
 
 def scored_utterances(corpus, part="validation"):
     """The first few utterances of every speaker."""
-    spoken = dict.fromkeys(corpus.speakers(part), 0)
-    utterances = []
-    for utterance in corpus.parts[part]:
+    return first_of_each(corpus.parts[part], PER_SPEAKER)
+
+
+def first_of_each(utterances, number):
+    """The first so many utterances of every speaker."""
+    spoken, first = Counter(), []
+    for utterance in utterances:
         spoken[utterance.speaker] += 1
-        if spoken[utterance.speaker] <= PER_SPEAKER:
-            utterances.append(utterance)
-    return utterances
+        if spoken[utterance.speaker] <= number:
+            first.append(utterance)
+    return first
 
 
 def resumed(path, corpus, key):

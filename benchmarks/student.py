@@ -7,20 +7,18 @@ in the file are not measured again. Codes are in units of the prior's scale, s =
 SDM-VAE, whose prior has no scale, are in the units that its training happened to choose.
 """
 
-import argparse
 import math
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch.distributions import StudentT
 
-from sdmvae_lite import hoyer, load_corpus, load_frames, load_model
+from sdmvae_lite import hoyer, load_frames, load_model
 from sdmvae_lite.model.divergences import gaussian_kl, optimal_gamma, student_t_kl
 from sdmvae_lite.scoring.metrics import active_dimensions
-from sdmvae_lite.table.records import results_folder
 
-from .recipe import keep, resumed
+from .recipe import keep
+from .weights import of_weights, opened
 
 ROWS = ("student-*-log-cosine-seed*", "vae-*-log-cosine-seed*", "sdm-identity-*-log-cosine-seed*")
 NUS = (0.5, *(2.0**power for power in range(17)), math.inf)
@@ -87,16 +85,9 @@ def measured(model, frames):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("corpus", help="a name or a folder, as `load_corpus` takes it")
-    parser.add_argument("--weights", type=Path, required=True, help="folder of the models")
-    parser.add_argument("--out", type=Path, default=results_folder(), help="folder of the results")
-    chosen = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    corpus = load_corpus(chosen.corpus)
+    chosen = of_weights(__doc__).parse_args(arguments)
+    corpus, path, found = opened(chosen, "student", "models")
     frames = load_frames(corpus, "test", progress=False)
-    path = chosen.out / f"{corpus.name}-student.json"
-    found = resumed(path, corpus, "models")
     for folder in sorted(folder for row in ROWS for folder in chosen.weights.glob(row)):
         if folder.name in found["models"] or not (folder / "model.json").is_file():
             continue
