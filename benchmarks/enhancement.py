@@ -24,7 +24,7 @@ from sdmvae_lite import SAMPLE_RATE, load_corpus, load_frames, load_model, load_
 from sdmvae_lite.enhancement.em import METHODS, PRIORS, enhance
 from sdmvae_lite.enhancement.noise import KINDS, make_noise, mix
 from sdmvae_lite.scoring.metrics import Unscorable, estoi, pesq_lqo, pesq_raw, si_sdr
-from sdmvae_lite.scoring.statistics import Measured, satterthwaite
+from sdmvae_lite.scoring.statistics import factors_error
 from sdmvae_lite.speech.corpora.audio import SUFFIXES
 from sdmvae_lite.speech.spectra import istft, normalise, stft
 from sdmvae_lite.store import write
@@ -157,9 +157,7 @@ def gained(held, above, below, measure):
     factors = [speakers, np.array(held["mixtures"]["noise"])[common]]
     means = [np.array([gain[each == one].mean() for one in np.unique(each)]) for each in factors]
     means += [side.mean(axis=1) for side in (one, other) if len(side) > 1]
-    parts = np.array([each.var(ddof=1) / len(each) for each in means])
-    freedom = satterthwaite(parts, [len(each) for each in means])
-    return Measured(float(gain.mean()), float(np.sqrt(parts.sum())), float(freedom))
+    return factors_error(float(gain.mean()), means)
 
 
 def table(rows, by="snr"):

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +10,8 @@ from sdmvae_lite.scoring.statistics import (
     bootstrap_interval,
     crossed_error,
     crossed_interval,
+    factors_error,
+    mean_error,
     variance_components,
     welch_error,
 )
@@ -303,3 +307,15 @@ def test_the_components_of_a_balanced_table_are_those_of_an_analysis_of_variance
 def test_what_has_no_components_is_refused(rows, groups):
     with pytest.raises(ValueError, match="two rows, two speakers, and two trainings"):
         variance_components(rows, groups)
+
+
+@given(st.lists(st.floats(-5, 5), min_size=2, max_size=9).filter(lambda x: np.std(x) > 1e-3))
+def test_the_interval_of_a_mean_is_that_of_students_test(values):
+    found = mean_error(values).interval()
+    ends = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    np.testing.assert_allclose(found[1:], ends, rtol=1e-9, atol=1e-12)
+
+
+def test_a_factor_of_one_member_leaves_no_interval():
+    assert mean_error([3.1]).error == math.inf
+    assert factors_error(1.0, [[1.0, 2.0], [3.0]]).error == math.inf

@@ -179,11 +179,30 @@ def welch_error(first: ArrayLike, second: ArrayLike) -> Measured:
     0.30 [0.07, 0.53]
     """
     sides = [np.asarray(side, dtype=np.float64) for side in (first, second)]
-    counts = [len(side) for side in sides]
-    value = float(sides[0].mean() - sides[1].mean()) if min(counts) else math.nan
+    value = float(sides[0].mean() - sides[1].mean()) if min(map(len, sides)) else math.nan
+    return factors_error(value, sides)
+
+
+def mean_error(values: ArrayLike) -> Measured:
+    """Return the mean of single numbers, with the error of Student's t; of one it is infinite.
+
+    >>> print(f"{mean_error([3.1, 3.3, 3.2]).interval():.2f}")
+    3.20 [2.95, 3.45]
+    """
+    return factors_error(float(np.mean(values)), [values])
+
+
+def factors_error(value: float, factors: Sequence[ArrayLike]) -> Measured:
+    """Return a number with the error that its factors add up to, as speakers and trainings do.
+
+    The part of each is the variance of its members' numbers over how many there are; a factor of
+    fewer than two makes the error infinite. Degrees of freedom are Satterthwaite's (1946).
+    """
+    members = [np.asarray(each, dtype=np.float64) for each in factors]
+    counts = [len(each) for each in members]
     if min(counts) < 2:
         return Measured(value, math.inf, 1.0)
-    parts = np.array([side.var(ddof=1) / len(side) for side in sides])
+    parts = np.array([each.var(ddof=1) / len(each) for each in members])
     return Measured(value, float(np.sqrt(parts.sum())), float(satterthwaite(parts, counts)))
 
 
