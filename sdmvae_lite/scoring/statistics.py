@@ -189,7 +189,7 @@ def mean_error(values: ArrayLike) -> Measured:
     >>> print(f"{mean_error([3.1, 3.3, 3.2]).interval():.2f}")
     3.20 [2.95, 3.45]
     """
-    return factors_error(float(np.mean(values)), [values])
+    return factors_error(float(np.mean(np.asarray(values))), [values])
 
 
 def factors_error(value: float, factors: Sequence[ArrayLike]) -> Measured:
