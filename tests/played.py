@@ -142,3 +142,8 @@ def download(page):
 
 def unclipped(waveform):
     return waveform / max(1, np.abs(waveform).max())
+
+
+def wait_for_address(page, pattern):
+    """Wait until the address holds what matches a regular expression."""
+    page.wait_for_function("pattern => new RegExp(pattern).test(location.hash)", arg=pattern)

@@ -8,7 +8,17 @@ import pytest
 import soundfile
 import torch
 from chromium import CHROMIUM, NEEDS_CHROMIUM, QUIET
-from played import ASKED, STEP, download, package, play_data, said, unclipped, wait_until
+from played import (
+    ASKED,
+    STEP,
+    download,
+    package,
+    play_data,
+    said,
+    unclipped,
+    wait_for_address,
+    wait_until,
+)
 from toc import BOOK
 
 from sdmvae_lite.scoring.resynthesis import code_to_waveform, keep_largest, resynthesise
@@ -106,6 +116,7 @@ def test_edits_sound_as_the_package_computes_them(browser, visit, sentences):
     edited = download(page)
     assert np.abs(edited - unclipped(expected)).max() < STEP
     assert page.locator("#play-change").is_visible()
+    wait_for_address(page, r"[=*]10_14_50_120_2")
     other = visit(browser, page.url.split("#")[1])
     np.testing.assert_array_equal(download(other), edited)
 

@@ -5,7 +5,16 @@ import re
 import numpy as np
 import pytest
 from chromium import NEEDS_CHROMIUM
-from played import STEP, download, package, play_data, said, unclipped, wait_until
+from played import (
+    STEP,
+    download,
+    package,
+    play_data,
+    said,
+    unclipped,
+    wait_for_address,
+    wait_until,
+)
 from test_site import AXE, COLOURS, RULES, findings
 
 from sdmvae_lite.scoring.resynthesis import code_to_waveform, resynthesise
@@ -37,11 +46,6 @@ def heard(first, atom, shift=0.0, level=1.0):
 def highest(first):
     """What a bar of full height stands for: 99 in 100 coefficients are below."""
     return np.quantile(first[1].output.code.abs().numpy(), 0.99, method="nearest")
-
-
-def wait_for_address(page, pattern):
-    """Wait until the address holds what matches a regular expression."""
-    page.wait_for_function("pattern => new RegExp(pattern).test(location.hash)", arg=pattern)
 
 
 def curve(page):
@@ -131,6 +135,7 @@ def test_keys_move_double_and_remove_an_atom(browser, visit, first):
     wait_until(page, "1 of 64 rows muted")
     removed = download(page)
     assert np.abs(removed - heard(first, 6, level=0)).max() < STEP
+    wait_for_address(page, rf"[&#]{NAME}=5_5_0_99999_0")
     other = visit(browser, page.url.split("#")[1])
     np.testing.assert_array_equal(download(other), removed)
 
