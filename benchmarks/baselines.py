@@ -1,12 +1,13 @@
 """What enhancement is compared with: older methods, and oracles that are told part of the truth.
 
-All take the powers of a mixture (n_frames, n_bins) and return the gain of each bin.
+All but `spectral_gate` take powers (n_frames, n_bins) and return the gain of each bin.
 """
 
 import numpy as np
 import torch
 from scipy.special import exp1
 
+from sdmvae_lite import SAMPLE_RATE
 from sdmvae_lite.enhancement.em import decoded
 from sdmvae_lite.enhancement.mixture import first_guess, m_step
 
@@ -66,6 +67,17 @@ def supervised_nmf(power, patterns, rank=8, iterations=100, seed=0):
         noise = m_step(power, (activity @ patterns)[None], noise)._replace(gain=noise.gain)
     speech = activity @ patterns
     return (speech / (speech + noise.noise)).numpy()
+
+
+def spectral_gate(mixture):
+    """What `noisereduce` (Sainburg, 2019) leaves of a waveform at 16 kHz.
+
+    Its noise moves with time, as it does by default. It takes out four fifths of it: on validation
+    speakers that scored better in PESQ and SI-SDR than all of it, and no worse than steady noise.
+    """
+    from noisereduce import reduce_noise
+
+    return reduce_noise(mixture, SAMPLE_RATE, prop_decrease=0.8)
 
 
 def known_powers(speech, noise):

@@ -7,7 +7,7 @@ meets every noise once in two sentences, twice in four, and once at every SNR in
 inf is clean input. A line of the results is a system on a mixture; what is there is not made again,
 and all of it is written beside them as one record. Choose nothing by test speakers: for that there
 are --part validation and the noises that are made here, the default. Seconds are of this process's
-CPU time, on one thread.
+CPU time, on one thread. The system noisereduce needs `pip install sdmvae-lite[bench]`.
 """
 
 import argparse
@@ -89,6 +89,7 @@ def systems(models, methods, priors, patterns):
     """By name, what takes clean speech, noise and their mixture to an estimate of the speech."""
     yield "mixture", lambda speech, noise, mixture: mixture
     yield "log-MMSE", lambda s, b, x: by_gain(x, baselines.log_mmse(power(x)))
+    yield "noisereduce", lambda s, b, x: baselines.spectral_gate(x)
     yield "NMF", lambda s, b, x: by_gain(x, baselines.supervised_nmf(power(x), patterns()))
     known = {"known powers": baselines.known_powers, "known speech": baselines.known_speech}
     for name, gain in known.items():

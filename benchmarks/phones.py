@@ -1,6 +1,6 @@
 """Which phone is spoken in each frame: as espeak-ng says, or by forced alignment of a transcript.
 
-Alignment needs `pip install sdmvae-lite[align]`, which brings PocketSphinx and its English model.
+Alignment needs `pip install sdmvae-lite[bench]`, which brings PocketSphinx and its English model.
 Only broad classes of phones are labelled; affricates, taps and vowels that end in a liquid belong
 to two, and have no label.
 """

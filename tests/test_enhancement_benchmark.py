@@ -56,6 +56,18 @@ def test_baselines_bring_a_mixture_nearer_to_its_speech_and_no_gain_is_above_one
     assert min(found.values()) > 6, found
 
 
+def test_the_spectral_gate_lowers_steady_noise_and_keeps_what_is_short():
+    pytest.importorskip("noisereduce")
+    rng, time = np.random.default_rng(0), np.arange(8 * 16000) / 16000
+    noise = 0.1 * rng.standard_normal(len(time))
+    speech = 0.3 * np.sin(2 * np.pi * 440 * time) * (time % 1.5 > 1.2)
+    cleaned = baselines.spectral_gate(speech + noise)
+    assert cleaned.shape == speech.shape
+    quiet = time % 1.5 < 1.1
+    assert 0.2 < np.std(cleaned[quiet]) / np.std(noise[quiet]) < 0.4
+    assert si_sdr(speech, cleaned) > si_sdr(speech, speech + noise) + 3
+
+
 def test_interference_and_artefacts_make_up_the_distortion():
     rng = np.random.default_rng(0)
     basis = np.linalg.qr(rng.standard_normal((1000, 3)))[0].T
