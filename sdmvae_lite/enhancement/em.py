@@ -86,7 +86,7 @@ def enhance(
         progress: show a bar of the iterations.
 
     Raises ValueError for a waveform that is not one-dimensional, shorter than a window or not
-    finite, and as `em` does.
+    finite, and as `em` does. See :doc:`23_enhance_speech`.
     """
     plan = _plan(method, prior, iterations, rank)
     mixture, of_model = as_float(waveform), next(model.parameters())

@@ -77,7 +77,7 @@ def m_step(power: Tensor, speech: Tensor, mixture: Mixture) -> Mixture:
     and H as W. The exponent ½ makes them steps of majorise and minimise: log V lies below its
     tangent, and 1/V, convex, below the mean of its parts (Févotte and Idier, 2011; Leglaive et al.,
     2018). Columns of W are brought to unit sum, which changes no product. ``speech`` is
-    (R, n_frames, n_bins).
+    (R, n_frames, n_bins). See :doc:`23_enhance_speech`.
     """
     once, twice = _inverses(power, speech, mixture)
     ratio = _over(mixture.activity.T @ twice, mixture.activity.T @ once)

@@ -37,7 +37,8 @@ def metropolis(
     .. math:: z' = z + \text{scale} \odot \epsilon, \qquad
         \text{accepted with probability } \min\left(1, \frac{p(z')}{p(z)}\right)
 
-    The first ``burn`` steps are thrown away, the ``keep`` after them are kept.
+    The first ``burn`` steps are thrown away, the ``keep`` after them are kept. See
+    :doc:`23_enhance_speech`.
     """
     value, made = density(code)
     kept, accepted = [], torch.zeros_like(value)

@@ -63,7 +63,8 @@ def spectral_dictionary(config: ModelConfig) -> Tensor:
     """Return the dictionary of log-spectra that a configuration names, (n_bins, m), of unit rms.
 
     Of the DCT these are the m atoms of least frequency: their coefficients are a cepstrum. One that
-    is learned starts from random atoms, drawn from torch's global generator.
+    is learned starts from random atoms, drawn from torch's global generator. See
+    :doc:`20_learn_the_dictionary`.
 
     >>> spectral_dictionary(ModelConfig("loglinear-vae", m=20, dictionary="dct")).shape
     torch.Size([513, 20])

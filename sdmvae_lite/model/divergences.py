@@ -135,7 +135,7 @@ def student_t_kl(
 
     For ν → ∞ it is the KL to a Gaussian of variance s². For ν → 0 it is `ard_kl` and a constant
     without bound, :math:`-\log(\nu/2) - \tfrac12\log(2\pi e)`. It is least, but not zero, where
-    μ = 0 and σ = s.
+    μ = 0 and σ = s. See :doc:`19_fix_the_scale`.
 
     >>> student_t_kl(torch.tensor(0.0), torch.tensor(0.0), nu=1.0)
     tensor(0.4189)
@@ -158,7 +158,7 @@ def student_t_gamma(
 
     .. math:: \frac{1}{\mathbb{E}[1/\gamma]} = \frac{\nu s^2 + \mu^2 + \sigma^2}{\nu + 1}
 
-    For ν → ∞ it is s², for ν → 0 `optimal_gamma`.
+    For ν → ∞ it is s², for ν → 0 `optimal_gamma`. See :doc:`19_fix_the_scale`.
     """
     nu, scale = (torch.as_tensor(value, dtype=mu.dtype, device=mu.device) for value in (nu, scale))
     return (nu * scale.square() + optimal_gamma(mu, logvar)) / (nu + 1)

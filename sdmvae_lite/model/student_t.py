@@ -18,7 +18,8 @@ class StudentTVAE(VAE):
 
     It keeps the inverse-Gamma that the paper puts over γ (eq. 6), see `student_t_kl`: ν → ∞ is the
     standard VAE, ν → 0 the SDM-VAE with D = I. Another scale would be undone by the decoder's first
-    layer; that it is fixed is what makes the scale of a code mean something.
+    layer; that it is fixed is what makes the scale of a code mean something. See
+    :doc:`19_fix_the_scale`.
     """
 
     takes = "student-vae"
