@@ -1,6 +1,6 @@
 /* From sound to spectra, to a code and back, as the package `sdmvae_lite` computes it.
    A matrix is {rows, cols, data}, its data a Float64Array, one row an instant of the sound. */
-const numerics = (() => {
+const makeNumerics = () => {
   "use strict";
 
   const INPUT_FLOOR = 1e-8; // as in the package's models
@@ -149,15 +149,35 @@ const numerics = (() => {
     return sum.map((value, i) => value / squares[i]);
   }
 
-  /* x W' + b, row by row. */
+  /* x W' + b, two rows by two columns at a time: each number that is read serves twice, which
+     halves the time. */
   function linear(x, weight, bias) {
-    const result = matrix(x.rows, weight.rows);
-    for (let row = 0; row < x.rows; row++) {
-      for (let out = 0; out < weight.rows; out++) {
-        let sum = bias ? bias.data[out] : 0;
-        const [a, b] = [row * x.cols, out * weight.cols];
-        for (let i = 0; i < x.cols; i++) sum += x.data[a + i] * weight.data[b + i];
-        result.data[row * weight.rows + out] = sum;
+    const { rows, cols } = x;
+    const outs = weight.rows;
+    const result = matrix(rows, outs);
+    const [from, by, to] = [x.data, weight.data, result.data];
+    for (let row = 0; row < rows; row += 2) {
+      const next = Math.min(row + 1, rows - 1);
+      for (let out = 0; out < outs; out += 2) {
+        const beside = Math.min(out + 1, outs - 1);
+        let ac = bias ? bias.data[out] : 0;
+        let ad = bias ? bias.data[beside] : 0;
+        let bc = ac;
+        let bd = ad;
+        for (let i = 0; i < cols; i++) {
+          const a = from[row * cols + i];
+          const b = from[next * cols + i];
+          const c = by[out * cols + i];
+          const d = by[beside * cols + i];
+          ac += a * c;
+          ad += a * d;
+          bc += b * c;
+          bd += b * d;
+        }
+        to[row * outs + out] = ac;
+        to[row * outs + beside] = ad;
+        to[next * outs + out] = bc;
+        to[next * outs + beside] = bd;
       }
     }
     return result;
@@ -205,11 +225,16 @@ const numerics = (() => {
     return known[prior ?? config.prior] ?? studentKl(Math.exp(log_nu.data[0]));
   }
 
+  /* The mean and log-variance that the encoder gives each number of a code. */
+  function infer(model, power) {
+    const hidden = map(layer(model, "encoder_hidden", features(model, power)), Math.tanh);
+    const [mu, logvar] = ["mu", "logvar"].map((name) => layer(model, `encoder_${name}`, hidden));
+    return { hidden, mu, logvar };
+  }
+
   /* The code of power spectra, and what each of its numbers costs (its KL divergence). */
   function encode(model, power) {
-    const hidden = map(layer(model, "encoder_hidden", features(model, power)), Math.tanh);
-    const mu = layer(model, "encoder_mu", hidden);
-    const logvar = layer(model, "encoder_logvar", hidden).data;
+    const { hidden, mu, logvar: { data: logvar } } = infer(model, power);
     if (model.config.model !== "vsc") {
       const cost = price(model);
       const kl = map(mu, (m, i) => cost(m, logvar[i]));
@@ -267,7 +292,8 @@ const numerics = (() => {
   }
 
   return {
-    analyse, decode, encode, fromBase64, half, isLogLinear, keepDearest, matrix, readModel, stretch,
-    synthesise,
+    analyse, decode, encode, fromBase64, half, infer, isLogLinear, keepDearest, layer, linear, matrix,
+    readModel, stretch, synthesise,
   };
-})();
+};
+const numerics = makeNumerics();

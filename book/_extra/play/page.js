@@ -4,10 +4,9 @@
 
   const { END, FURTHEST, MOST, addEdit, levels, partner, toFragment } = choices;
   const { models, sentences } = playList;
+  const { sounds } = library;
   const $ = (name) => document.getElementById(`play-${name}`);
   const DECIBELS = 10 / Math.LN10; // a unit of log-variance
-  const yours = []; // what the listener recorded or chose last: {name, label, source}
-  const sounds = () => [...sentences, ...yours];
   const fromFragment = (fragment) => choices.fromFragment(fragment, sounds());
 
   let settings = fromFragment(location.hash.slice(1));
@@ -32,37 +31,6 @@
     settings = fromFragment(past.pop());
     show();
   }
-
-  /* ---- Data, loaded when it is first used. ---- */
-
-  const arrived = {};
-  window.playData = (name, text) => (arrived[name] = text);
-
-  /* Remember what `find` promised for a name; forget it where it fails. */
-  function once(find) {
-    const promised = {};
-    return (name) =>
-      (promised[name] ??= find(name).catch((error) => {
-        delete promised[name];
-        throw error;
-      }));
-  }
-
-  const load = once(
-    (name) =>
-      new Promise((resolve, reject) => {
-        const script = document.createElement("script");
-        script.src = `play/${name}.js`;
-        script.onload = () => resolve(numerics.fromBase64(arrived[name]));
-        script.onerror = () =>
-          reject(new Error(`${script.src} could not be loaded. Check the connection and try again.`));
-        document.head.append(script);
-      }),
-  );
-  const modelOf = once(async (name) => numerics.readModel(await load(name)));
-  const sentenceOf = once(async (name) => sourceOf(await sound.read((await load(name)).buffer)));
-  const sourceOf = (samples) => ({ samples, through: {} });
-  const find = (name) => yours.find((each) => each.name === name)?.source ?? sentenceOf(name);
 
   /* A sound through a model, unedited: its analysis, code, spectrum and samples; and how large the
      numbers of the code are, all of them and 99 in 100. */
@@ -95,9 +63,9 @@
   /* What the settings sound and look like. */
   async function render(wanted) {
     const [source, other, model] = await Promise.all([
-      find(wanted.sound),
-      find(partner(wanted)),
-      modelOf(wanted.model),
+      library.find(wanted.sound),
+      library.find(partner(wanted)),
+      library.model(wanted.model),
     ]);
     const own = through(source, wanted.model, model);
     const edit = editedCode(wanted, own, through(other, wanted.model, model));
@@ -113,9 +81,10 @@
 
   /* ---- What is shown. ---- */
 
-  const player = sound.makePlayer();
+  const player = sound.makePlayer(tellPlaying);
   let shown = null; // the last result of `render`
   let turn = 0;
+  let frame = 0; // when the playhead moves next
   let writing = 0; // the address is written when the settings have come to rest
   let tool = "mute";
   let selected = [0, 0, 0, END]; // rows and instants
@@ -229,9 +198,10 @@
     if (document.activeElement !== $("position") || player.playing()) $("position").value = now;
     $("time").textContent = `${now.toFixed(1)} / ${all.toFixed(1)} s`;
     const left = `${all ? (100 * now) / all : 0}%`;
-    for (const head of document.querySelectorAll(".playhead")) head.style.left = left;
+    for (const head of document.querySelectorAll("#play .playhead")) head.style.left = left;
     tellBars();
-    if (player.playing()) requestAnimationFrame(tellPosition);
+    cancelAnimationFrame(frame);
+    if (player.playing()) frame = requestAnimationFrame(tellPosition);
   }
 
   /* ---- Touching the code. ---- */
@@ -396,9 +366,8 @@
 
   async function take(bytes, label) {
     try {
-      const source = sourceOf(await sound.read(await bytes));
-      yours.splice(0, 1, { name: `yours-${Date.now()}`, label, source });
-      await change((now) => Object.assign(now, { sound: yours[0].name, swap: "" }), { listen: false });
+      const name = await library.take(bytes, label);
+      await change((now) => Object.assign(now, { sound: name, swap: "" }), { listen: false });
       past.length = 0; // where the sound that was yours before is gone
       tellSettings();
     } catch (error) {
@@ -460,8 +429,8 @@
   async function copyLink() {
     try {
       await navigator.clipboard.writeText(address());
-      const isYours = yours.some(({ name }) => name === settings.sound);
-      say(`Link copied: it opens this page with these settings${isYours ? ", without your recording" : ""}.`);
+      const without = library.isYours(settings.sound);
+      say(`Link copied: it opens this page with these settings${without ? ", without your recording" : ""}.`);
     } catch {
       say("The link could not be copied here. Copy the address of this page instead.", true);
     }
@@ -482,7 +451,6 @@
     $("button").onclick = () => {
       if (player.playing()) player.pause();
       else player.play();
-      tellPlaying();
     };
     const seek = (to) => {
       player.seek(to);

@@ -97,9 +97,11 @@ const sound = (() => {
     return new Blob([view], { type: "audio/wav" });
   }
 
+  let heard = null; // the player that sounds: one at a time
+
   /* A player that repeats what is loaded, from one position: what sounds can be exchanged while it
-     sounds, without a gap. */
-  function makePlayer() {
+     sounds, without a gap. `tell` is called when it begins, and when it pauses. */
+  function makePlayer(tell) {
     let context, buffer, current;
     let rest = 0; // where it stands, in seconds, while nothing sounds
     let origin = 0; // when what is heard began, or would have begun, by the context's clock
@@ -132,7 +134,7 @@ const sound = (() => {
       current = { source, gain };
     }
 
-    return {
+    const player = {
       position,
       seconds,
       playing: () => Boolean(current),
@@ -156,14 +158,19 @@ const sound = (() => {
       },
 
       play() {
-        this.wake();
-        if (!current) this.seek(rest, true);
+        player.wake();
+        if (current) return;
+        if (heard !== player) heard?.pause();
+        heard = player;
+        player.seek(rest, true);
+        tell();
       },
 
       pause() {
         if (!current) return;
         rest = position();
         release(context.currentTime);
+        tell();
       },
 
       seek(to, start = Boolean(current)) {
@@ -174,6 +181,7 @@ const sound = (() => {
         begin(when);
       },
     };
+    return player;
   }
 
   return { LONGEST, RATE, makePlayer, read, record, unclipped, wav };
