@@ -82,7 +82,7 @@ def test_voices_change_at_the_same_instant_without_a_gap(browser, visit):
     assert len({each["length"] for each in begun}) == 1
     assert all(0.3 < each["peak"] <= 1 for each in begun)
 
-    heads = "[...document.querySelectorAll('.playhead')].map(head => head.style.left)"
+    heads = "[...document.querySelectorAll('#play .playhead')].map(head => head.style.left)"
     before = page.evaluate(heads)
     page.wait_for_function(f"before => ({heads})[0] !== before", arg=before[0])
     assert len(set(page.evaluate(heads))) == 1, "one playhead over all pictures"

@@ -2,7 +2,7 @@
 (() => {
   "use strict";
 
-  const { END, FURTHEST, MOST, addEdit, levels, partner, toFragment } = choices;
+  const { END, FURTHEST, MOST, addEdit, partner, toFragment } = choices;
   const { models, sentences } = playList;
   const { sounds } = library;
   const $ = (name) => document.getElementById(`play-${name}`);
@@ -32,53 +32,6 @@
     show();
   }
 
-  /* A sound through a model, unedited: its analysis, code, spectrum and samples; and how large the
-     numbers of the code are, all of them and 99 in 100. */
-  function through(source, name, model) {
-    source.through[name] ??= (() => {
-      const analysis = numerics.analyse(source.samples, model.window, model.hop);
-      const { code, kl } = numerics.encode(model, analysis.power);
-      const sizes = code.data.map(Math.abs).sort();
-      const [usual, largest] = [0.99, 1].map((part) => sizes[Math.round(part * (sizes.length - 1))] || 1);
-      const spectrum = numerics.decode(model, code);
-      const samples = sound.unclipped(numerics.synthesise(spectrum, analysis));
-      return { analysis, code, kl, usual, largest, spectrum, samples };
-    })();
-    return source.through[name];
-  }
-
-  /* The code of `wanted`: of the sound or its partner, its dearest numbers, shifted, times their
-     levels. */
-  function editedCode(wanted, { code: { rows, cols } }, from) {
-    let code = numerics.stretch(from.code, rows);
-    if (wanted.keep !== null && wanted.keep < cols) {
-      code = numerics.keepDearest(code, numerics.stretch(from.kl, rows), wanted.keep);
-    }
-    const shift = levels(wanted.shifts[wanted.model] ?? [], code, 0);
-    const grid = levels(wanted.edits[wanted.model] ?? [], code, 1);
-    const data = code.data.map((value, i) => (value + shift.data[i]) * grid.data[i]);
-    return { code: { ...code, data }, grid, shift };
-  }
-
-  /* What the settings sound and look like. */
-  async function render(wanted) {
-    const [source, other, model] = await Promise.all([
-      library.find(wanted.sound),
-      library.find(partner(wanted)),
-      library.model(wanted.model),
-    ]);
-    const own = through(source, wanted.model, model);
-    const edit = editedCode(wanted, own, through(other, wanted.model, model));
-    const { code } = edit;
-    const edited = code.data.some((value, i) => value !== own.code.data[i]);
-    const original = wanted.voice === "original";
-    const spectrum = edited ? numerics.decode(model, code) : own.spectrum;
-    let samples = original ? source.samples : own.samples;
-    if (edited && !original) samples = sound.unclipped(numerics.synthesise(spectrum, own.analysis));
-    const fragment = toFragment(wanted);
-    return { ...edit, own, model, edited, original, spectrum, samples, fragment };
-  }
-
   /* ---- What is shown. ---- */
 
   const player = sound.makePlayer(tellPlaying);
@@ -99,7 +52,7 @@
     const mine = ++turn;
     tellSettings();
     try {
-      const result = await render(settings);
+      const result = await rendering.render(settings);
       if (mine !== turn) return;
       shown = result;
       player.load(shown.samples);
@@ -244,6 +197,8 @@
       now.voice = now.model;
     }, { by });
 
+  const sayCell = ({ row, instant }) => say(`Row ${row + 1}, ${seconds(instant).toFixed(2)} seconds`);
+
   /* Do what a touch does to a part of the code; a second touch takes muting back. */
   function touch(part) {
     select(part);
@@ -262,44 +217,6 @@
       now.edits[now.model] = again ? [] : alone;
       now.voice = now.model;
     });
-  }
-
-  function cellAt(event) {
-    const box = $("code").querySelector("canvas").getBoundingClientRect();
-    const inside = (value, n) => Math.max(0, Math.min(n - 1, Math.floor(value * n)));
-    return {
-      row: inside(1 - (event.clientY - box.top) / box.height, shown.code.cols),
-      instant: inside((event.clientX - box.left) / box.width, instants()),
-    };
-  }
-
-  const between = (a, b) => [
-    Math.min(a.row, b.row),
-    Math.max(a.row, b.row),
-    Math.min(a.instant, b.instant),
-    Math.max(a.instant, b.instant),
-  ];
-
-  function listenToPointer(picture) {
-    let began = null;
-    picture.onpointerdown = (event) => {
-      if (!shown || event.button) return;
-      picture.setPointerCapture(event.pointerId);
-      began = { ...cellAt(event), x: event.clientX, y: event.clientY, dragged: false };
-    };
-    picture.onpointermove = (event) => {
-      if (!began) return;
-      began.dragged ||= Math.hypot(event.clientX - began.x, event.clientY - began.y) > 6;
-      if (began.dragged) select(between(began, cellAt(event)));
-    };
-    picture.onpointerup = (event) => {
-      if (!began) return;
-      const { row, dragged } = began;
-      const part = dragged ? between(began, cellAt(event)) : [row, row, 0, END];
-      began = null;
-      touch(part);
-    };
-    picture.onpointercancel = () => (began = null);
   }
 
   /* ---- Atoms, where the model has some: the one chosen is the first row selected. ---- */
@@ -339,64 +256,11 @@
     furthest: FURTHEST,
   });
 
-  const MOVES = { ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1] };
-
-  function listenToKeys(picture) {
-    let [corner, end] = [{ row: 0, instant: 0 }, { row: 0, instant: 0 }];
-    picture.onkeydown = (event) => {
-      if (!shown || event.ctrlKey || event.metaKey || event.altKey) return;
-      const isPart = corner.row !== end.row || corner.instant !== end.instant;
-      if (MOVES[event.key]) {
-        const [rows, steps] = MOVES[event.key];
-        const inside = (value, n) => Math.max(0, Math.min(n - 1, value));
-        end = { row: inside(end.row + rows, shown.code.cols), instant: inside(end.instant + steps, instants()) };
-        if (!event.shiftKey) corner = end;
-        select(between(corner, end));
-        say(`Row ${end.row + 1}, ${seconds(end.instant).toFixed(2)} seconds`);
-      } else if (event.key === "Enter" || event.key === " ") {
-        touch(isPart ? between(corner, end) : [end.row, end.row, 0, END]);
-      } else return;
-      event.preventDefault();
-    };
-  }
-
-  /* ---- Sounds of the listener's own. ---- */
-
-  let recording = null;
-
-  async function take(bytes, label) {
-    try {
-      const name = await library.take(bytes, label);
-      await change((now) => Object.assign(now, { sound: name, swap: "" }), { listen: false });
-      past.length = 0; // where the sound that was yours before is gone
-      tellSettings();
-    } catch (error) {
-      say(error.message, true);
-    }
-  }
-
-  async function toggleRecording() {
-    if (recording) return recording.stop();
-    try {
-      player.pause();
-      say("Waiting for the microphone.");
-      $("record").disabled = true;
-      recording = await sound.record();
-      $("record").disabled = false;
-      $("record").textContent = "Stop recording";
-      say(`Recording. It ends by itself after ${sound.LONGEST} seconds.`);
-      await take(recording.done, "Your recording");
-    } catch (error) {
-      say(error.message, true);
-    } finally {
-      recording = null;
-      Object.assign($("record"), { disabled: false, textContent: "Record your voice" });
-      tellPlaying();
-    }
-  }
-
-  function takeFile(file) {
-    if (file) take(file.arrayBuffer(), file.name);
+  /* A sound of the listener's own takes the place of the one before. */
+  async function takeOwn(name) {
+    await change((now) => Object.assign(now, { sound: name, swap: "" }), { listen: false });
+    past.length = 0; // where the sound that was there before is gone
+    tellSettings();
   }
 
   /* ---- Controls. ---- */
@@ -480,10 +344,7 @@
       change((now) => Object.assign(now, { keep: null, swap: "", edits: {}, shifts: {} }), { listen: player.playing() });
     $("save").onclick = save;
     $("link").onclick = copyLink;
-    $("record").onclick = toggleRecording;
-    $("file").onchange = () => takeFile($("file").files[0]);
-    listenToPointer($("code"));
-    listenToKeys($("code"));
+    touching.listen($("code"), { size: () => shown?.code, select, touch, say: sayCell });
   }
 
   function listenToPage(whole) {
@@ -492,11 +353,7 @@
       event.preventDefault();
       undo();
     };
-    whole.ondragover = (event) => event.preventDefault();
-    whole.ondrop = (event) => {
-      event.preventDefault();
-      takeFile(event.dataTransfer.files[0]);
-    };
+    bringing.listen(whole, { take: takeOwn, say, hush: player.pause });
     window.onhashchange = () =>
       change((now) => Object.assign(now, fromFragment(location.hash.slice(1))), { listen: false });
   }
