@@ -4,6 +4,8 @@ import json
 import math
 import re
 import statistics
+import sys
+from itertools import compress
 
 import pytest
 from toc import ROOT
@@ -12,6 +14,9 @@ from sdmvae_lite.config import ModelConfig, TrainingConfig
 from sdmvae_lite.table.claims import PAPER, RECIPE, Comparison
 from sdmvae_lite.table.records import DECODED, of_recipe, read_record, read_records, row_means
 from sdmvae_lite.table.verdicts import effect
+
+sys.path.insert(0, str(ROOT))
+from benchmarks.enhancement import gained
 
 RECORDS = {path.stem: path for path in sorted((ROOT / "results").glob("*-seed*.json"))}
 ROWS = read_records(ROOT / "results", "speechocean762")
@@ -101,3 +106,60 @@ def test_the_readme_quotes_intervals_of_its_records(measure, above, below, table
     if above[:3] == "sdm" and measure == "pesq_raw":  # as README says
         assert found.low < 0 < found.high if table == "protocol" else found.low > 0
         assert table == "protocol" or round(found.value / 0.19, 1) == 0.2
+
+
+def results(name):
+    return json.loads((ROOT / "results" / f"speechocean762-{name}.json").read_text("utf-8"))
+
+
+def test_the_readme_quotes_the_learned_degrees_of_freedom():
+    models = results("student")["models"]
+    found = [m["nu"] for name, m in models.items() if re.match(r"student-(32|64|128)-log", name)]
+    assert f"ν ended above {math.floor(min(found))} in each of {len(found)} trainings" in PROSE
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("loglinear-learned-128-dearest16", "{:.2f} in the mean, and by chance {:.2f}."),
+        ("loglinear-learned-64", "the two are {:.2f} and {:.2f}."),
+    ],
+)
+def test_the_readme_quotes_how_far_atoms_are_found_again(row, said):
+    pairs = results("atoms")["rows"][f"{row}-log-cosine"]["pairs"]
+    kept = [pair for name, pair in pairs.items() if "components" not in name]
+    found = [statistics.mean(pair[k] for pair in kept) for k in ("matched", "matched, smooth")]
+    assert said.format(*found) in PROSE
+    assert all(pair["matched, rotated"] < pair["matched, smooth"] for pair in kept)
+
+
+def test_the_readme_quotes_what_a_few_coefficients_leave():
+    kept = results("coefficients-kept")["kept"]
+
+    def reached(row, count):
+        scores = [seed["pesq_raw"][count] for seed in kept[f"{row}-log-cosine"].values()]
+        return statistics.mean(map(statistics.mean, scores))
+
+    gains = [
+        reached(f"sdm-{name}-{m}", count) - reached(f"vae-{m}", count)
+        for name in ("identity", "dct32", "dct64")
+        for m in (32, 64)
+        for count in ("8", "16")
+    ]
+    assert f"by {min(gains):.2f} to {max(gains):.2f} in PESQ" in PROSE
+
+
+def test_the_readme_quotes_what_enhancement_reached():
+    held = results("enhancement")
+    noisy = [noise != "none" for noise in held["mixtures"]["noise"]]
+    for each in (held["mixtures"], *held["systems"].values()):
+        each.update({key: list(compress(column, noisy)) for key, column in each.items()})
+    trainings = [f"{{}}-log-cosine-seed{seed} fast" for seed in range(5)]
+    vaes, sdms = ([each.format(row) for each in trainings] for row in README_ROWS[:2])
+    for above, below, measure, digits in [
+        (vaes[:1], ["mixture"], "si_sdr", 1),
+        (vaes[:1], ["log-MMSE"], "si_sdr", 1),
+        (vaes[:1], ["log-MMSE"], "pesq_raw", 2),
+        (sdms, vaes, "si_sdr", 1),
+    ]:
+        assert f"{gained(held, above, below, measure).interval():+.{digits}f}" in PROSE
