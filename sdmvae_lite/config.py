@@ -72,7 +72,8 @@ class ModelConfig(Checked):
 
     ``k`` and ``constant_atom`` speak to the SDM-VAE alone, ``dictionary`` to it and the log-linear
     VAE; ``alpha`` and ``pseudo_inputs`` to variational sparse coding (VSC) alone; ``prior``,
-    ``nonzero`` and ``thinning`` to the log-linear VAE alone, ``nu`` where a prior is a Student-t.
+    ``nonzero``, ``thinning`` and ``parting`` to the log-linear VAE alone, ``nu`` where a prior is a
+    Student-t.
 
     >>> ModelConfig(model="sdm-vae", m=32, dictionary="dct", k=64).code_size
     64
@@ -93,6 +94,7 @@ class ModelConfig(Checked):
     nu: float | None = None  # degrees of freedom of a Student-t prior; None learns them
     nonzero: int | None = None  # coefficients that a frame keeps; None keeps all
     thinning: int = 0  # epochs of training in which their number comes down to that
+    parting: float = 0.0  # weight of the penalty on learned atoms that are alike
 
     def _check(self) -> None:
         dictionaries = DICTIONARIES[1:] if self.model == "loglinear-vae" else DICTIONARIES
@@ -109,6 +111,7 @@ class ModelConfig(Checked):
         fits = self.nonzero is None or 1 <= self.nonzero < self.m
         self._require("nonzero", fits, f"between 1 and m - 1 = {self.m - 1}, or None")
         self._require("thinning", self.thinning >= 0, "0 (as few from the start) or more")
+        self._require("parting", 0.0 <= self.parting < math.inf, "0 (no penalty) or more")
         self.stft  # noqa: B018 (it says what is wrong with the hop)
 
     @property
@@ -170,6 +173,8 @@ class ModelConfig(Checked):
             yield f"dearest{self.nonzero}", f"the dearest {self.nonzero}"
             if self.thinning:
                 yield f"thinned{self.thinning}", f"thinned over {self.thinning} epochs"
+        if self.model == "loglinear-vae" and self.parting:
+            yield f"parted{self.parting:g}", f"parted by {self.parting:g}"
         if self.model == "sdm-vae" and not self.constant_atom:
             yield "no-constant", "no constant atom"
         if self.input == "log-power":

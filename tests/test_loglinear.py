@@ -107,6 +107,36 @@ def test_thinning_starts_from_all_and_is_of_training_alone(frames):
     assert found == [[{6}, {2}], [{3}, {2}], [{2}, {2}], [{2}, {2}]]
 
 
+def test_the_penalty_is_the_excess_of_like_pairs_and_of_training_alone(frames):
+    model = build_model(replace(CONFIG, parting=5.0), seed=0)
+    assert model.train().penalty() == 0  # random atoms are far from one another
+    with torch.no_grad():
+        model.dictionary[:, 1] = -0.3 * model.dictionary[:, 0]  # the same but for sign and length
+        model.dictionary[:, 2] = model.dictionary[:, 0] + 0.3 * model.dictionary[:, 3]
+    d = model.dictionary.detach().numpy().astype(np.float64)
+    d /= np.linalg.norm(d, axis=0)
+    excess = [max(0.0, abs(d[:, i] @ d[:, j]) - 0.8) for j in range(d.shape[1]) for i in range(j)]
+    assert sum(value > 0 for value in excess) == 3
+    assert model.penalty().item() == pytest.approx(5 * sum(e**2 for e in excess), rel=1e-5)
+    trained, plain = loss(model, frames, model(frames, sample=False))[1], model.eval()
+    assert plain.penalty() == 0.0
+    assert trained > loss(plain, frames, plain(frames, sample=False))[1]
+
+
+def test_the_penalty_parts_atoms(frames):
+    """Descent on it alone, from two atoms that are nearly one, ends where they are 0.8 alike."""
+    model = build_model(replace(CONFIG, parting=5.0), seed=0)
+    with torch.no_grad():
+        model.dictionary[:, 1] = model.dictionary[:, 0] + 0.1 * model.dictionary[:, 2]
+    optimiser = torch.optim.SGD([model.dictionary], lr=1e-6)
+    for _ in range(3000):
+        optimiser.zero_grad()
+        model.penalty().backward()
+        optimiser.step()
+    atoms = torch.nn.functional.normalize(model.dictionary.detach(), dim=0)
+    assert abs(atoms[:, 0] @ atoms[:, 1]).item() == pytest.approx(0.8, abs=0.01)
+
+
 def test_the_best_price_of_a_support_is_the_entropy_of_use():
     """The gradient is zero where the probabilities are how often each atom is used."""
     model = build_model(DEAREST, seed=0)

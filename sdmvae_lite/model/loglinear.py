@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal, StudentT
 from torch.linalg import vector_norm
-from torch.nn.functional import linear, softplus
+from torch.nn.functional import linear, normalize, relu, softplus
 
 from ..config import ModelConfig
 from .dictionaries import spectral_dictionary
@@ -43,6 +43,7 @@ class LogLinearVAE(VAE):
 
     An atom that is never among the L learns nothing. With ``config.thinning`` training starts from
     all coefficients, and comes down to L within so many epochs: each atom learns something first.
+    With ``config.parting`` training keeps atoms from becoming alike, see `penalty`.
     """
 
     takes = "loglinear-vae"
@@ -51,6 +52,7 @@ class LogLinearVAE(VAE):
     # one frame e^10 times as loud in a bin as expected must not turn the whole dictionary over
     gradient_limit = 200.0
     first_log_variance = -3.0  # of the posterior, in units of s²
+    alike = 0.8  # |cos| of two atoms from which on the penalty parts them
     first_length = 0.01  # of learned atoms, before they are brought to one: a short one turns fast
 
     def __init__(
@@ -122,6 +124,20 @@ class LogLinearVAE(VAE):
         """
         half = 0.5 * (output.variance * self.to_unit().square()) @ self.dictionary.square().T
         return complex_gaussian_nll(frames, self.decode(output.code) - half) + half
+
+    def penalty(self) -> Tensor | float:
+        r"""Return the excess coherence of learned atoms times ``config.parting``, in training.
+
+        .. math:: \sum_{i < j} \max(0, \lvert\cos(d_i, d_j)\rvert - 0.8)^2
+
+        It can vanish for any number of atoms, as a penalty on :math:`D^\top D - I` cannot. What
+        validation sees is the bound alone.
+        """
+        if not self.config.parting or not self.training:
+            return 0.0
+        unit = normalize(self.dictionary, dim=0)
+        alike = (unit.T @ unit).abs().triu(diagonal=1)
+        return self.config.parting * relu(alike - self.alike).square().sum()
 
     def kl(self, mu: Tensor, logvar: Tensor) -> Tensor:
         """Return the divergence of each coefficient from its prior, or its bound, (batch, m)."""

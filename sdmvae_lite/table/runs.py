@@ -31,6 +31,7 @@ ROWS_AFTER_THE_PAPER = (
     *(replace(_LOGLINEAR, prior=prior) for prior in ("student-t", "paper")),
     *(replace(_LOGLINEAR, m=128, nonzero=count) for count in (4, 8, 16, 32)),
     replace(_LOGLINEAR, m=128, nonzero=16, thinning=8),
+    replace(_LOGLINEAR, m=128, nonzero=4, parting=100.0),
     replace(_LOGLINEAR, dictionary="dct", m=128, nonzero=16),
 )
 
