@@ -6,7 +6,16 @@ import pytest
 import torch
 
 from sdmvae_lite import ModelConfig, build_model, load_corpus, load_pretrained
-from sdmvae_lite.enhancement.em import METHODS, OVERLAP, PART, decoded, em, enhance, posterior
+from sdmvae_lite.enhancement.em import (
+    METHODS,
+    OVERLAP,
+    PART,
+    decoded,
+    em,
+    enhance,
+    enhance_all,
+    posterior,
+)
 from sdmvae_lite.enhancement.mixture import (
     Mixture,
     first_guess,
@@ -275,6 +284,21 @@ def test_a_long_waveform_is_taken_in_parts_that_are_cross_faded(monkeypatch):
     np.testing.assert_allclose(noise, waveform / 2, rtol=0, atol=1e-12)
     speech, noise = enhance(model, waveform, iterations=1)
     np.testing.assert_allclose(speech + noise, waveform, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_many_waveforms_are_enhanced_as_each_alone(noisy, n_jobs):
+    model = build_model(SMALL, seed=0)
+    waveforms = [noisy, noisy[1000:], 0.1 * noisy[::-1]]
+    found = enhance_all(model, waveforms, n_jobs=n_jobs, iterations=3, seed=4)
+    assert len(found) == 3
+    for waveform, each in zip(waveforms, found, strict=True):
+        alone = enhance(model, waveform, iterations=3, seed=4)
+        np.testing.assert_allclose(each.speech, alone.speech, atol=1e-6)
+        np.testing.assert_allclose(each.speech + each.noise, waveform, atol=1e-7)
+    assert enhance_all(model, []) == []
+    with pytest.raises(ValueError, match=r"^waveform 1: .*NaN"):
+        enhance_all(model, [noisy, np.full(4000, np.nan)], n_jobs=n_jobs)
 
 
 def test_what_cannot_be_enhanced_is_refused(noisy):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from joblib import delayed
 from numpy.typing import ArrayLike
 from torch import Generator, Tensor
 from tqdm import tqdm
@@ -16,6 +18,7 @@ from ..config import SAMPLE_RATE
 from ..model.divergences import complex_gaussian_nll
 from ..model.models import VAE
 from ..speech.spectra import as_float, istft, stft
+from ..workers import as_done, torch_threads
 from .mixture import Mixture, first_guess, m_step, objective, speech_power, wiener_gain
 from .sampling import Density, Samples, langevin, metropolis
 
@@ -111,6 +114,42 @@ def enhance(
             weights[part] += weight
     found = (peak * speech / weights).astype(mixture.dtype)
     return Enhanced(found, mixture - found)
+
+
+def enhance_all(
+    model: VAE,
+    waveforms: Iterable[ArrayLike],
+    method: str = "fast",
+    *,
+    n_jobs: int = -1,
+    progress: bool = False,
+    **options: Any,
+) -> list[Enhanced]:
+    """Return `enhance` of many waveforms, in their order; several at a time, each on one thread.
+
+    What becomes of a waveform does not depend on the others: all start from the same seed.
+
+    Args:
+        n_jobs: at a time; -1 is one a core. A model on a GPU takes 1.
+        progress: show a bar of the waveforms.
+        options: ``prior``, ``iterations``, ``rank`` and ``seed`` of `enhance`.
+
+    Raises ValueError as `enhance` does, with the number of the waveform, counted from 0.
+    """
+    given = list(waveforms)
+    jobs = (delayed(_numbered)(n, model, x, method, options) for n, x in enumerate(given))
+    done = tqdm(as_done(jobs, n_jobs), total=len(given), disable=not progress, unit="waveform")
+    return [found for _, found in sorted(done, key=itemgetter(0))]
+
+
+def _numbered(
+    number: int, model: VAE, waveform: ArrayLike, method: str, options: dict[str, Any]
+) -> tuple[int, Enhanced]:
+    try:
+        with torch_threads(1):
+            return number, enhance(model, waveform, method, **options)
+    except ValueError as error:
+        raise ValueError(f"waveform {number}: {error}") from error
 
 
 @torch.no_grad()
