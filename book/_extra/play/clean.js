@@ -12,7 +12,6 @@
 
   let heard = {}; // the sounds of the last press, by the names of their buttons
   let stop = null; // what ends the work that is going on
-  let frame = 0; // when the playhead moves next
 
   function say(text, isError = false) {
     $("said").textContent = text;
@@ -99,7 +98,10 @@
 
   /* ---- What is heard. ---- */
 
-  const player = sound.makePlayer(tellPlaying);
+  const player = sound.makePlayer(() => transport.tellPlaying());
+  const heads = $("result").querySelectorAll(".playhead");
+  const told = { button: $("play"), position: $("position"), time: $("time"), heads };
+  const transport = makeTransport(player, told);
 
   /* Offer these sounds, and let one be heard. */
   function hear(sounds, name) {
@@ -120,27 +122,12 @@
     const inDecibels = powers[1].data.map((power) => 10 * Math.log10(power + 1e-12));
     pictures.spectrogram($("spectrogram"), { ...powers[1], data: inDecibels }, top);
     $("spectrogram").setAttribute("aria-label", `Spectrogram: ${nextElementSibling.textContent}`);
-    tellPlaying();
-  }
-
-  function tellPlaying() {
-    $("play").textContent = player.playing() ? "Pause" : "Play";
-    $("position").max = player.seconds();
-    tellPosition();
-  }
-
-  function tellPosition() {
-    const [now, all] = [player.position(), player.seconds()];
-    if (document.activeElement !== $("position") || player.playing()) $("position").value = now;
-    $("time").textContent = `${now.toFixed(1)} / ${all.toFixed(1)} s`;
-    $("result").querySelector(".playhead").style.left = `${(100 * now) / all}%`;
-    cancelAnimationFrame(frame);
-    if (player.playing()) frame = requestAnimationFrame(tellPosition);
+    transport.tellPlaying();
   }
 
   function seek(to) {
     player.seek(to);
-    tellPosition();
+    transport.tellPosition();
   }
 
   /* ---- Controls. ---- */

@@ -35,9 +35,11 @@
   /* ---- What is shown. ---- */
 
   const player = sound.makePlayer(tellPlaying);
+  const heads = document.querySelectorAll("#play .playhead");
+  const told = { button: $("button"), position: $("position"), time: $("time"), heads };
+  const transport = makeTransport(player, told, tellBars);
   let shown = null; // the last result of `render`
   let turn = 0;
-  let frame = 0; // when the playhead moves next
   let writing = 0; // the address is written when the settings have come to rest
   let tool = "mute";
   let selected = [0, 0, 0, END]; // rows and instants
@@ -140,21 +142,8 @@
   }
 
   function tellPlaying() {
-    $("button").textContent = player.playing() ? "Pause" : "Play";
     $("button").disabled = !player.seconds();
-    $("position").max = player.seconds();
-    tellPosition();
-  }
-
-  function tellPosition() {
-    const [now, all] = [player.position(), player.seconds()];
-    if (document.activeElement !== $("position") || player.playing()) $("position").value = now;
-    $("time").textContent = `${now.toFixed(1)} / ${all.toFixed(1)} s`;
-    const left = `${all ? (100 * now) / all : 0}%`;
-    for (const head of document.querySelectorAll("#play .playhead")) head.style.left = left;
-    tellBars();
-    cancelAnimationFrame(frame);
-    if (player.playing()) frame = requestAnimationFrame(tellPosition);
+    transport.tellPlaying();
   }
 
   /* ---- Touching the code. ---- */
@@ -318,7 +307,7 @@
     };
     const seek = (to) => {
       player.seek(to);
-      tellPosition();
+      transport.tellPosition();
     };
     $("position").oninput = () => seek(Number($("position").value));
     $("spectrogram").onclick = (event) =>
