@@ -29,14 +29,14 @@ SATURATED, IDLE = 0.99, 0.01  # a tanh from there on; nats of a dimension up to 
 
 def trainings():
     """Model and training of each, and the lengths that it shows."""
-    for m, seed in itertools.product((32, 64), range(SEEDS)):
-        for input, schedule in itertools.product(reversed(INPUTS), reversed(SCHEDULES)):
-            model = ModelConfig(m=m, input=input)
-            if schedule == "constant":
-                yield model, replace(CONSTANT, seed=seed), LENGTHS
-            else:
-                for length in LENGTHS:
-                    yield model, replace(RECIPE, max_epochs=length, seed=seed), (length,)
+    ways = tuple(itertools.product(reversed(INPUTS), reversed(SCHEDULES)))
+    for seed, (input, schedule) in itertools.product(range(SEEDS), ways):
+        model = ModelConfig(input=input)
+        if schedule == "constant":
+            yield model, replace(CONSTANT, seed=seed), LENGTHS
+        else:
+            for length in LENGTHS:
+                yield model, replace(RECIPE, max_epochs=length, seed=seed), (length,)
 
 
 def trained(model, training, train, validation):
@@ -76,7 +76,6 @@ def measured(model, training, lengths, train, validation, utterances):
         yield {
             "input": model.input,
             "schedule": training.schedule,
-            "m": model.m,
             "seed": training.seed,
             "epochs": length,
             "kept epoch": kept,
