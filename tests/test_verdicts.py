@@ -131,6 +131,8 @@ def test_a_verdict_in_words():
     few = judge(FIRST_AND_SECOND, two(3.1, 3.0, trainings=3, spread=0.07))
     number = enough(few.power)
     assert str(few) == f"undecided ({number} trainings would decide), preliminary"
+    reason = f"{number} trainings would have decided, were the paper's table true"
+    assert str(few._replace(trainings=max(number, 10))) == f"undecided ({reason})"
 
 
 def test_the_power_is_how_often_made_up_tables_are_judged_so(monkeypatch):

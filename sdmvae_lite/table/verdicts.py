@@ -39,8 +39,12 @@ class Verdict(NamedTuple):
         """Say all of it in a few words."""
         if self.power:
             needed = enough(self.power)
-            most = f"{max(self.power)} trainings would not decide"
-            number = f"{needed} trainings would decide" if needed else most
+            if needed is None:
+                number = f"{max(self.power)} trainings would not decide"
+            elif needed <= self.trainings:
+                number = f"{needed} trainings would have decided, were the paper's table true"
+            else:
+                number = f"{needed} trainings would decide"
         said = f"{self.text} ({number})" if self.power else self.text
         return said if self.trainings >= ENOUGH else f"{said}, preliminary"
 
