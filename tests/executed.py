@@ -10,24 +10,12 @@ import nbformat
 import papermill
 import pytest
 from filelock import FileLock
-from nbclient.exceptions import CellTimeoutError
 
 CLOSED_DOOR = "http://127.0.0.1:9"  # nothing listens there
 
 
-def run(path, folder, patience=300):
-    """The chapter, executed from a cold kernel in an empty folder, and what papermill logged.
-
-    Rarely, a kernel of ipykernel 7 does not see a request that it was sent (its issue 1554). If a
-    cell takes longer than ``patience`` seconds, the chapter is run once more, from a new kernel.
-    """
-    try:
-        return run_once(path, folder, patience)
-    except CellTimeoutError:
-        return run_once(path, folder, patience)
-
-
-def run_once(path, folder, patience):
+def run(path, folder):
+    """The chapter, executed from a cold kernel in an empty folder, and what papermill logged."""
     said = io.StringIO()
     handler = logging.StreamHandler(said)
     logging.getLogger("papermill").addHandler(handler)
@@ -39,7 +27,8 @@ def run_once(path, folder, patience):
             kernel_name="python3",
             cwd=folder,
             progress_bar=False,
-            execution_timeout=patience,
+            # Seconds a cell. Rarely the client sleeps through a reply, and reads it only then.
+            execution_timeout=180,
         )
     finally:
         logging.getLogger("papermill").removeHandler(handler)

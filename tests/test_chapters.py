@@ -61,23 +61,3 @@ def test_errors_inside_widgets_are_seen(tmp_path):
     notebook, log = run(path, tmp_path)
     assert widget_errors(notebook) == ["hidden"]
     assert "unknown parameter" in log
-
-
-@pytest.mark.chapters
-def test_a_chapter_whose_kernel_is_lost_is_run_once_more(tmp_path):
-    source = (
-        "from pathlib import Path\n"
-        "from time import sleep\n"
-        "lost = not Path('begun').exists()\n"
-        "Path('begun').touch()\n"
-        "sleep(60 if lost else 0)\n"
-        "print('done')"
-    )
-    parameters = nbformat.v4.new_code_cell("preset = None", metadata={"tags": ["parameters"]})
-    notebook = nbformat.v4.new_notebook(cells=[parameters, nbformat.v4.new_code_cell(source)])
-    notebook.metadata = {"language_info": {"name": "python"}}
-    path = tmp_path / "chapter.ipynb"
-    nbformat.write(notebook, path)
-
-    notebook, _ = run(path, tmp_path, patience=5)
-    assert notebook.cells[-1].outputs[0].text == "done\n"
