@@ -62,6 +62,7 @@ def main():
         for share in chosen.shares
     }
     validation = load_frames(corpus, "validation")
+    least = {"validation": smallest_loss(validation)}
     utterances = scored_utterances(corpus, "test")
     path = chosen.out / f"{corpus.name}-hours.json"
     found = resumed(path, corpus, "trainings")
@@ -71,8 +72,8 @@ def main():
             train = load_frames(parts[share], "train")
             hours = len(train) * model.stft.hop_length / SAMPLE_RATE / 3600
             one = measured(model, recipe(train, seed), train, validation, utterances)
-            least = {"train": smallest_loss(train), "validation": smallest_loss(validation)}
-            one |= {"hours": round(hours, 3), "smallest loss": least}
+            one |= {"hours": round(hours, 3)}
+            one |= {"smallest loss": {"train": smallest_loss(train)} | least}
             found["trainings"][name] = one
             keep(path, found)
             told = f"{one['train loss'][-1]}, {one['validation loss'][-1]}, {one['pesq_raw']}"
