@@ -131,7 +131,7 @@ def test_a_verdict_in_words():
     few = judge(FIRST_AND_SECOND, two(3.1, 3.0, trainings=3, spread=0.07))
     number = enough(few.power)
     assert str(few) == f"undecided ({number} trainings would decide), preliminary"
-    reason = f"{number} trainings would have decided, were the paper's table true"
+    reason = f"{number} trainings were expected to decide"
     assert str(few._replace(trainings=max(number, 10))) == f"undecided ({reason})"
 
 

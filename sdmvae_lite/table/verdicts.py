@@ -42,7 +42,7 @@ class Verdict(NamedTuple):
             if needed is None:
                 number = f"{max(self.power)} trainings would not decide"
             elif needed <= self.trainings:
-                number = f"{needed} trainings would have decided, were the paper's table true"
+                number = f"{needed} trainings were expected to decide"
             else:
                 number = f"{needed} trainings would decide"
         said = f"{self.text} ({number})" if self.power else self.text
