@@ -24,7 +24,7 @@ SIZES = {
         "minutes": (5, 30, 120, 480),
         "budget": 0.5,
         "speech": 30,
-        "quality": (15, (5, 10, 20, 40, 80), 2.0),
+        "quality": (15, (5, 10, 20, 40, 80), 1.8),
     },
     # to see that it works
     "quick": {
