@@ -82,10 +82,13 @@ def test_the_readme_quotes_the_paper_and_its_records(row):
 
 
 def test_the_readme_says_how_many_trainings_and_how_long():
+    protocol, recipe = ([len(table[row]) for row in README_ROWS] for table in TABLES.values())
+    assert protocol[::2] == protocol[1::2]
+    assert "by the protocol {} at m = 32 and {} at m = 64".format(*protocol[::2]) in PROSE
+    (number,) = set(recipe)
+    assert f"{number} by the recipe" in PROSE
     for how, table in TABLES.items():
         trainings = [run for row in README_ROWS for run in table[row]]
-        (number,) = {len(table[row]) for row in README_ROWS}
-        assert f"over {number} trainings from" in PROSE or f"over {number} by the" in PROSE, how
         times = [run.seconds_of_training for run in trainings if run.seconds_of_training]
         minutes = format(statistics.median(times) / 60, ".1f")
         assert f"{minutes} minutes in the median" in PROSE or f"recipe {minutes}." in PROSE, how
