@@ -75,6 +75,7 @@ def draw(results: dict, path: Path) -> None:
         bars = axes.barh(places, medians, height, label=threads)
         axes.bar_label(bars, fmt=" %.2f", fontsize=8)
     axes.set_yticks([place + 0.4 - height / 2 for place in range(len(names))], names)
+    axes.margins(x=0.1)  # room for the numbers
     axes.invert_yaxis()
     axes.set_xlabel("ms per step and run")
     axes.set_title(results["machine"], fontsize=8)
